@@ -1,0 +1,51 @@
+# What a developer types. Every target makes .venv first when it is missing or older than the files that define it.
+PYTHON ?= python3
+CONSTRAINTS := $(CURDIR)/constraints.txt
+DEFINED_BY := constraints.txt pyproject.toml $(wildcard */pyproject.toml plugins/*/pyproject.toml)
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
+BIN := .venv/bin
+# The api and the client promise Python 3.10: their tests run there too where one is found.
+PYTHON310 := $(shell for p in python3.10 $(HOME)/.pyenv/versions/3.10.*/bin/python3.10; do \
+	$$p -c 'import venv' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+.PHONY: help demo test test-310 lint format bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv  ## a daemon, four real workers and a live view, in about 20 seconds
+	$(BIN)/stats-aggregator demo
+
+test: .venv $(if $(PYTHON310),test-310)  ## the suite, under five minutes on two cores
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+test-310: .venv310
+	.venv310/bin/python -m pytest tests/api tests/worker_client
+
+lint: .venv  ## ruff, strict mypy, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy plugins/api/src worker_client/src plugins/standard/src plugins/example/src aggregator/src
+	PYTHONPATH=plugins/example/src $(BIN)/lint-imports
+
+format: .venv  ## ruff's formatter and its safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv  ## the figures: values a second acknowledged and stored, cost of one add_stat
+	$(BIN)/python -m tests.bench
+
+clean:  ## all that make made
+	rm -rf .venv .venv310 .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/bench/results
+
+.venv: $(DEFINED_BY)
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python $(PIP_INSTALL) --upgrade pip
+	$(BIN)/python $(PIP_INSTALL) -e plugins/api -e worker_client -e plugins/standard -e 'aggregator[demo]' --group dev
+	@touch .venv
+
+.venv310: $(DEFINED_BY)
+	$(PYTHON310) -m venv --clear .venv310
+	.venv310/bin/python $(PIP_INSTALL) --upgrade pip
+	.venv310/bin/python $(PIP_INSTALL) -e plugins/api -e worker_client --group test
+	@touch .venv310

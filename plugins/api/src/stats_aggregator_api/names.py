@@ -1,0 +1,50 @@
+"""The names of entry-point groups, and what a name of a series may be."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+STATS_WRITER_GROUP = "stats_aggregator.stats_writer"
+"""The entry-point group in which plugins register `{name}={module}:{function}`."""
+ML_AGENTS_STATS_WRITER = "mlagents.stats_writer"
+"""ML-Agents' own group; its plugins are found too."""
+ADAPTER_GROUP = "stats_aggregator.adapter"
+"""Entry points named like a group of another system, whose plugins they adapt to this contract."""
+
+MAX_NAME_BYTES = 512
+"""The longest category, key, run or worker, in bytes of UTF-8."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSAFE = re.compile('[\x00-\x1f\x7f%/\\\\:*"<>|]|^\\.|[. ]$|\\.(?=(?:csv|jsonl)$)', re.IGNORECASE)
+_RESERVED = re.compile("(con|prn|aux|nul|com[0-9]|lpt[0-9])(\\.|$)", re.IGNORECASE)
+_MAX_PART_BYTES = 180
+
+
+def name_fault(name: str) -> str | None:
+    """Return what is wrong with a category, key, run or worker, or None where nothing is."""
+    if not name:
+        return "is empty"
+    if _CONTROL.search(name):
+        return f"{name[:80]!r} has control characters"
+    size = len(name.encode())
+    if size > MAX_NAME_BYTES:
+        return f"{name[:40]!r}... is {size} bytes of UTF-8; at most {MAX_NAME_BYTES} are allowed"
+    return None
+
+
+def path_part(name: str) -> str:
+    """Return `name` as one part of a path, different for different names.
+
+    Letters, digits, spaces and most signs stay; what a file system or a sibling file could take amiss becomes
+    `%XX`, and what would be too long for a file name ends in a hash. The result is never empty, `.` or `..`,
+    and never leads out of its directory.
+    """
+    part = _UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)
+    if _RESERVED.match(part):
+        part = f"%{ord(part[0]):02X}{part[1:]}"
+    encoded = part.encode("utf-8", "surrogatepass")
+    if len(encoded) > _MAX_PART_BYTES:
+        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        part = f"{encoded[: _MAX_PART_BYTES - 26].decode('utf-8', 'ignore')}%~{digest}"
+    return part or "%"

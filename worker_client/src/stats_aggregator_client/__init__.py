@@ -1,0 +1,1 @@
+"""Push raw stats from any worker process to one stats-aggregator daemon."""
