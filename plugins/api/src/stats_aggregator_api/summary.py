@@ -16,7 +16,7 @@ class StatSummary:
     """All values of one series in one period, over all workers.
 
     `num` counts the finite values; `mean`, `std` (the population's, ddof 0), `sum`, `min`, `max` and `last`
-    are over these, and NaN where there are none. `num_nan` and `num_inf` count the others. `min_worker` and
+    are over these: NaN where there are none, `sum` then 0. `num_nan` and `num_inf` count the others. `min_worker` and
     `max_worker` name who sent the extremes. `full_dist` holds the finite values in the order of arrival while
     `exact`, and is empty past the daemon's `retain_values`; `buckets` holds the distribution always.
 

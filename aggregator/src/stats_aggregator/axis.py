@@ -1,0 +1,84 @@
+"""Axis and rounds: where a category stands on its x axis, and whose WRITE closes a period."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Axis:
+    """The training step of a category: absolute where anyone reports it so, else counted over all workers.
+
+    `last` is the step of the period closed last, or -1; a period's step is never less, except by a rewind.
+    """
+
+    absolute: int = -1
+    counted: int = 0
+    last: int = -1
+
+    def report(self, step: int | None, steps: int) -> int:
+        """Take a batch's step (absolute) or steps (an increment); return the step it speaks of, or -1."""
+        if step is not None:
+            self.absolute = max(self.absolute, step)
+            return step
+        if steps:
+            self.counted += steps
+            return self.position
+        return -1
+
+    @property
+    def position(self) -> int:
+        """The greatest step so far, or -1 where there is none."""
+        if self.absolute >= 0:
+            return self.absolute
+        return self.counted or -1
+
+    def rewind(self, step: int) -> None:
+        """Go back to `step`."""
+        self.absolute = self.last = step
+
+    def step_for(self, reported: int, ordinal: int) -> int:
+        """Return the step of a period within which `reported`, or -1, was the greatest."""
+        if reported < 0 and self.last < 0:
+            return ordinal  # nobody counts steps: the periods themselves are counted
+        return max(reported, self.last)
+
+
+@dataclass(slots=True)
+class WriteRound:
+    """Which of a category's writing sessions have said WRITE for the open period.
+
+    `owed` are those whose round was closed by grace before they wrote: their next WRITE closes nothing.
+    """
+
+    writers: set[bytes] = field(default_factory=set)
+    written: set[bytes] = field(default_factory=set)
+    owed: set[bytes] = field(default_factory=set)
+    began_ns: int = 0
+
+    def write(self, session: bytes, now_ns: int, is_live: Callable[[bytes], bool]) -> bool:
+        """Take a WRITE; return whether it closes the period."""
+        if session in self.owed:
+            self.owed.discard(session)
+            return False
+        self.writers.add(session)
+        if session in self.written:
+            return True
+        if not self.written:
+            self.began_ns = now_ns
+        self.written.add(session)
+        return all(writer in self.written or not is_live(writer) for writer in self.writers)
+
+    def is_due(self, now_ns: int, grace_ns: int) -> bool:
+        """Return whether grace has passed since the round's first WRITE."""
+        return bool(self.written) and now_ns >= self.began_ns + grace_ns
+
+    def missing(self, is_live: Callable[[bytes], bool]) -> list[bytes]:
+        """Return the live writing sessions that have not written in this round."""
+        return sorted(writer for writer in self.writers - self.written if is_live(writer))
+
+    def close(self, owed: Iterable[bytes]) -> None:
+        """End the round."""
+        self.owed.update(owed)
+        self.written.clear()

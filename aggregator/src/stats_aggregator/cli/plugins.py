@@ -1,0 +1,51 @@
+"""`stats-aggregator plugins`: which writers are installed, and what becomes of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..config import load_config
+from ..plugins import PluginEntry, discover, load
+
+
+def plugins(
+    config: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads annotations at run time, on 3.10 too
+        typer.Option(metavar="FILE", help="The daemon's TOML file, for its choice of writers."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the installed writer plugins, and whether a daemon would load them.
+
+    Each plugin that would run is imported, to see whether it loads.
+    """
+    selection = load_config({}, os.environ, config).selection
+    entries = [load(plugin).entry for plugin in discover(selection)]
+    if as_json:
+        typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
+        return
+    Console().print(_table(entries))
+
+
+def _table(entries: list[PluginEntry]) -> Table:
+    table = Table("name", "state", "distribution", "version", "group", "why", box=None, pad_edge=False)
+    colours = {"loaded": "green", "failed": "red"}
+    for entry in entries:
+        colour = colours.get(entry.state, "dim")
+        table.add_row(
+            entry.key,
+            f"[{colour}]{entry.state}[/]",
+            entry.distribution,
+            entry.version,
+            entry.group,
+            entry.why,
+        )
+    return table

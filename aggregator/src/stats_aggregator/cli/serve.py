@@ -1,0 +1,35 @@
+"""`stats-aggregator serve`: the daemon."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import typer
+
+from ..config import Config
+from ..server import Server
+from .settings import takes_settings
+
+
+@takes_settings
+def serve(config: Config) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C.
+
+    Settings come from --config FILE, then from STATS_AGGREGATOR_... variables, then from these options; the
+    later counts. The line "listening on ADDRESS" says that it is ready.
+
+    Exit codes: 0 all is written; 1 a disk or the program failed, and nothing acknowledged is lost; 2 a
+    setting is wrong; 3 something waits in the data directory for the next start.
+    """
+    logging.basicConfig(
+        level=os.environ.get("STATS_AGGREGATOR_LOG_LEVEL", "INFO").upper(),
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    server = Server(config)
+    typer.echo(
+        f"listening on {server.address} (run {server.run}, data in {config.data_dir}, "
+        f"results in {config.results_dir})"
+    )
+    raise typer.Exit(server.serve())

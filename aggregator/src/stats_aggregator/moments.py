@@ -1,0 +1,142 @@
+"""Moments: num, sum, mean, spread, extremes and last of every series of an open period.
+
+Means and spreads are kept about an origin, the first finite value of the series in the period, and merged by
+Chan, Golub and LeVeque's update ("Updating Formulae and a Pairwise Algorithm for Computing Sample Variances",
+1979): values around 1e15 with a spread of 1 keep all their digits. Sums are compensated (Neumaier 1974).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .joined import Floats, Ints, Joined, Order
+
+_COLUMNS: dict[str, tuple[type[np.generic], float]] = {
+    "num": (np.int64, 0),
+    "num_nan": (np.int64, 0),
+    "num_inf": (np.int64, 0),
+    "origin": (np.float64, np.nan),
+    "mean_from_origin": (np.float64, 0.0),
+    "m2": (np.float64, 0.0),
+    "sum": (np.float64, 0.0),
+    "sum_error": (np.float64, 0.0),
+    "min": (np.float64, np.inf),
+    "max": (np.float64, -np.inf),
+    "min_worker": (np.int64, -1),
+    "max_worker": (np.int64, -1),
+    "last": (np.float64, np.nan),
+    "last_time": (np.int64, -1),
+    "last_session_high": (np.uint64, 0),
+    "last_session_low": (np.uint64, 0),
+    "last_seq": (np.int64, 0),
+}
+_LAST_ORDER = ("last_time", "last_session_high", "last_session_low", "last_seq")
+
+
+class Moments:
+    """Columns with one row a series; a row is empty until its first value."""
+
+    num: Ints
+    num_nan: Ints
+    num_inf: Ints
+    origin: Floats
+    mean_from_origin: Floats
+    m2: Floats
+    sum: Floats
+    sum_error: Floats
+    min: Floats
+    max: Floats
+    min_worker: Ints
+    max_worker: Ints
+    last: Floats
+
+    def __init__(self, rows: int = 64) -> None:
+        self._rows = rows
+        for name, (kind, empty) in _COLUMNS.items():
+            setattr(self, name, np.full(rows, empty, dtype=kind))
+
+    def grow(self, rows: int) -> None:
+        """Make room for at least `rows` series."""
+        if rows <= self._rows:
+            return
+        more = max(rows, 2 * self._rows) - self._rows
+        for name, (kind, empty) in _COLUMNS.items():
+            setattr(self, name, np.concatenate([getattr(self, name), np.full(more, empty, dtype=kind)]))
+        self._rows += more
+
+    def add(self, joined: Joined) -> None:
+        """Add a group; `grow` has made room for all its series."""
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # sums past 1.8e308 are infinite, as they should be
+            self._add_spread(joined)
+            self._add_sum(joined)
+        self._add_extremes(joined)
+        self._add_last(joined)
+
+    def _add_spread(self, joined: Joined) -> None:
+        rows = joined.touched
+        added = joined.per_series(np.add, joined.num)
+        had = self.num[rows]
+        self.origin[rows] = np.where(
+            (had == 0) & (added > 0), joined.values[joined.first_finite], self.origin[rows]
+        )
+        from_origin = joined.values - np.repeat(self.origin[joined.series], joined.counts)
+        from_origin = joined.masked(from_origin, 0.0)
+        total = joined.per_series(np.add, np.add.reduceat(from_origin, joined.starts))
+        mean = total / np.maximum(added, 1)
+        deviation = np.subtract(from_origin, np.repeat(mean[joined.group], joined.counts), out=from_origin)
+        deviation = joined.masked(deviation, 0.0)
+        np.multiply(deviation, deviation, out=deviation)
+        m2 = joined.per_series(np.add, np.add.reduceat(deviation, joined.starts))
+        both = np.maximum(had + added, 1)
+        delta = mean - self.mean_from_origin[rows]
+        # Without a finite value there is no mean to merge, and `added` of 0 leaves everything as it was.
+        self.mean_from_origin[rows] += np.where(added > 0, delta * (added / both), 0.0)
+        self.m2[rows] += m2 + np.where(added > 0, delta * delta * (had * (added / both)), 0.0)
+        self.num[rows] += added
+        if joined.num_nan is not None:
+            num_nan = joined.per_series(np.add, joined.num_nan)
+            self.num_nan[rows] += num_nan
+            self.num_inf[rows] += joined.per_series(np.add, joined.counts) - added - num_nan
+
+    def _add_sum(self, joined: Joined) -> None:
+        rows = joined.touched
+        added = joined.per_series(np.add, joined.sums)
+        had = self.sum[rows]
+        total = had + added
+        larger = np.abs(had) >= np.abs(added)
+        self.sum_error[rows] += np.where(larger, (had - total) + added, (added - total) + had)
+        self.sum[rows] = total
+
+    def _add_extremes(self, joined: Joined) -> None:
+        rows = joined.touched
+        for name, reduce, neutral in (("min", np.minimum, np.inf), ("max", np.maximum, -np.inf)):
+            column, workers = getattr(self, name), getattr(self, f"{name}_worker")
+            per_segment = reduce.reduceat(joined.masked(joined.values, neutral), joined.starts)
+            extreme = joined.per_series(reduce, per_segment)
+            segment = joined.winner(per_segment == extreme[joined.group])
+            better = reduce(extreme, column[rows]) != column[rows]
+            column[rows] = np.where(better, extreme, column[rows])
+            workers[rows] = np.where(better, joined.worker[joined.batch[segment]], workers[rows])
+
+    def _add_last(self, joined: Joined) -> None:
+        rows = joined.touched
+        rank = joined.rank()
+        newest = joined.per_series(np.maximum, rank)
+        segment = joined.winner(rank == newest[joined.group])
+        order = joined.order.take(joined.batch[segment])
+        later = order.after(self.last_order(rows)) & (newest >= 0)
+        self.last[rows] = np.where(later, joined.values[joined.last_finite[segment]], self.last[rows])
+        for name, column in zip(_LAST_ORDER, order, strict=True):
+            getattr(self, name)[rows] = np.where(later, column, getattr(self, name)[rows])
+
+    def last_order(self, rows: Ints) -> Order:
+        """Return when, and by whom, `last` of these rows was sent."""
+        return Order(*(getattr(self, name)[rows] for name in _LAST_ORDER))
+
+    def seen(self, size: int) -> NDArray[np.bool_]:
+        """Return which of the first `size` series have any value."""
+        seen: NDArray[np.bool_] = (self.num + self.num_nan + self.num_inf)[:size] > 0
+        return seen

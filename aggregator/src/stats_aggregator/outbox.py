@@ -1,0 +1,218 @@
+"""Outbox: how far each writer has come in each run, and what became of what it could not take.
+
+It is kept in the store's file, by the writers' process; a status page reads it from anywhere.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from .database import Database
+
+
+class WriterKey(NamedTuple):
+    """A writer: its plugin, its run, and its place in the list that the plugin's registration returned."""
+
+    plugin: str
+    run: str
+    place: int
+
+
+class PluginRow(NamedTuple):
+    """A plugin as the writers' process last saw it: `state` is loaded, disabled, failed or set aside."""
+
+    plugin: str
+    distribution: str
+    version: str
+    state: str
+    why: str
+    max_backlog: int
+    max_backlog_age_ns: int
+    replay: bool = False
+
+
+class WriterState(NamedTuple):
+    """A writer's state: ok, retrying, failed (not made) or closed; and what it has still before it."""
+
+    plugin: str
+    run: str
+    place: int
+    position: int
+    class_name: str
+    state: str
+    delivered: int
+    set_aside: int
+    skipped: int
+    last_error: str
+    last_delivery_ns: int
+    backlog: int
+
+
+class Skipped(NamedTuple):
+    """Periods that a writer will not get, since too many were waiting or they waited too long."""
+
+    key: WriterKey
+    periods: int
+
+
+_WRITER = "plugin = ? AND run = ? AND idx = ?"
+_AFTER = "SELECT count(*) FROM {0} WHERE {0}.run = writers.run AND {0}.position > writers.position"
+_BACKLOG = f"({_AFTER.format('periods')}) + ({_AFTER.format('properties')})"
+_BEHIND = """SELECT run FROM runs, plugins WHERE plugin = ? AND last_position > coalesce(
+    (SELECT min(position) FROM writers WHERE writers.plugin = plugins.plugin AND writers.run = runs.run),
+    start) ORDER BY run"""
+# The newest period that is too old, or has too many after it.
+_LIMIT = """SELECT max(position) FROM (
+    SELECT max(position) AS position FROM periods
+    WHERE run = :run AND position > :position AND stored_ns < :old
+    UNION ALL SELECT * FROM (SELECT position FROM periods WHERE run = :run AND position > :position
+                             ORDER BY position DESC LIMIT 1 OFFSET :max_backlog))"""
+
+
+class Outbox:
+    """The cursors of all writers; they only move forward.
+
+    Every call may raise StoreFull or StoreFailed, and has then changed nothing.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], int] = time.time_ns) -> None:
+        self._database = database
+        self._clock = clock
+
+    def begin(self, plugins: Iterable[PluginRow], start: int) -> None:
+        """Note which plugins there are now. One never seen before starts after position `start`.
+
+        With `replay` it starts with all that is stored. Plugins that are not loaded hold nothing back.
+        """
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE plugins SET active = 0, state = 'disabled', why = 'not installed'")
+            for row in plugins:
+                first = 0 if row.replay else start
+                known = connection.execute("SELECT start FROM plugins WHERE plugin = ?", row[:1]).fetchone()
+                if known:
+                    first = known[0]
+                connection.execute(
+                    "INSERT OR REPLACE INTO plugins VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        row.plugin, first, row.state == "loaded", row.state, row.why, row.distribution,
+                        row.version, row.max_backlog, row.max_backlog_age_ns,
+                    ),
+                )  # fmt: skip
+
+    def behind(self, plugin: str) -> list[str]:
+        """Return the runs that have something for the plugin's writers."""
+        with self._database.reading() as connection:
+            return [run for (run,) in connection.execute(_BEHIND, (plugin,))]
+
+    def open_writer(self, key: WriterKey, class_name: str) -> None:
+        """Note that the writer is there. A further writer of a plugin starts where its first one stands."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO writers SELECT ?1, ?2, ?3, coalesce("
+                "(SELECT position FROM writers WHERE plugin = ?1 AND run = ?2 AND idx = 0), "
+                "(SELECT start FROM plugins WHERE plugin = ?1)), ?4, 'ok', 0, 0, 0, '', 0 WHERE true "
+                "ON CONFLICT (plugin, run, idx) DO UPDATE SET class = ?4",
+                (*key, class_name),
+            )
+
+    def position(self, key: WriterKey) -> int:
+        """Return the position of the last entry that the writer is done with."""
+        with self._database.reading() as connection:
+            (position,) = connection.execute(f"SELECT position FROM writers WHERE {_WRITER}", key).fetchone()
+        return int(position)
+
+    def delivered(self, key: WriterKey, position: int) -> None:
+        """Move the cursor past an entry that the writer took."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE writers SET position = max(position, ?), delivered = delivered + 1, state = 'ok', "
+                f"last_error = '', last_delivery_ns = ? WHERE {_WRITER}",
+                (position, self._clock(), *key),
+            )
+
+    def set_aside(self, key: WriterKey, position: int, what: str, error: str) -> None:
+        """Move the cursor past an entry that the writer cannot take, and keep which it was and why."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*key, position, _text(what), _text(error), self._clock()),
+            )
+            connection.execute(
+                "UPDATE writers SET position = max(position, ?), set_aside = set_aside + 1, last_error = ? "
+                f"WHERE {_WRITER}",
+                (position, _text(error), *key),
+            )
+
+    def note(self, key: WriterKey, state: str, error: str | None = None) -> None:
+        """Note the writer's state, and its last error where there is a new one."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                f"UPDATE writers SET state = ?, last_error = coalesce(?, last_error) WHERE {_WRITER}",
+                (state, error and _text(error), *key),
+            )
+
+    def trim(self) -> list[Skipped]:
+        """Move every cursor past the periods that are beyond its plugin's backlog, in number or age."""
+        with self._database.reading() as connection:
+            behind = connection.execute(
+                "SELECT writers.plugin, writers.run, idx, position, max_backlog, max_backlog_age_ns "
+                "FROM writers JOIN runs USING (run) JOIN plugins USING (plugin) "
+                "WHERE active AND last_position > position"
+            ).fetchall()
+        found = (self._trim_one(WriterKey(*row[:3]), *row[3:]) for row in behind)
+        return [skipped for skipped in found if skipped]
+
+    def _trim_one(self, key: WriterKey, position: int, max_backlog: int, max_age_ns: int) -> Skipped | None:
+        with self._database.transaction() as connection:
+            bounds = {"run": key.run, "position": position, "max_backlog": max_backlog,
+                      "old": self._clock() - max_age_ns}  # fmt: skip
+            (limit,) = connection.execute(_LIMIT, bounds).fetchone()
+            if limit is None:
+                return None
+            (periods,) = connection.execute(
+                "SELECT count(*) FROM periods WHERE run = ? AND position > ? AND position <= ?",
+                (key.run, position, limit),
+            ).fetchone()
+            connection.execute(
+                f"UPDATE writers SET position = max(position, ?), skipped = skipped + ? WHERE {_WRITER}",
+                (limit, periods, *key),
+            )
+        return Skipped(key, periods)
+
+    def plugins(self) -> list[PluginRow]:
+        """Return every plugin that was ever there, in the order of names."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT plugin, distribution, version, state, why, max_backlog, max_backlog_age_ns "
+                "FROM plugins ORDER BY plugin"
+            ).fetchall()
+        return [PluginRow(*row) for row in rows]
+
+    def writer_states(self) -> list[WriterState]:
+        """Return the state of every writer of every run, with the number of entries it has not taken yet."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT plugin, run, idx, position, class, state, delivered, set_aside, skipped, last_error, "
+                f"last_delivery_ns, {_BACKLOG} FROM writers ORDER BY plugin, run, idx"
+            ).fetchall()
+        return [WriterState(*row) for row in rows]
+
+    def left(self) -> int:
+        """Return how many entries the writers of loaded plugins have still before them, together."""
+        with self._database.reading() as connection:
+            return _left(connection)
+
+
+def _left(connection: sqlite3.Connection) -> int:
+    (left,) = connection.execute(
+        f"SELECT coalesce(sum({_BACKLOG}), 0) FROM writers JOIN plugins USING (plugin) WHERE active"
+    ).fetchone()
+    return int(left)
+
+
+def _text(text: str) -> str:
+    # An error's text may hold what is no text for SQLite, or be endless.
+    return text[:2000].encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,149 @@
+"""Sessions: who is connected, under which name, how far each has been heard and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+_SECOND_NS = 1_000_000_000
+SILENT_AFTER_NS = 15 * _SECOND_NS
+LOST_AFTER_NS = 60 * _SECOND_NS
+FORGOTTEN_AFTER_NS = 7 * 86400 * _SECOND_NS
+MIN_CREDIT_BYTES = 10_000
+MAX_CREDIT_BYTES = 8 << 20
+
+
+class Liveness(Enum):
+    """What is known of a worker by when it was last heard."""
+
+    ALIVE = "alive"
+    SILENT = "silent"
+    LOST = "lost"
+    GONE = "gone"
+
+
+@dataclass(slots=True)
+class Session:
+    """One client object in one process.
+
+    `taken_seq` is the last seq that the engine decided on, `durable_seq` the last one that is stored; they
+    differ only while a group is being written.
+    """
+
+    id: bytes
+    worker: str
+    run: str
+    process: bytes
+    taken_seq: int = 0
+    durable_seq: int = 0
+    heard_ns: int = 0
+    said_bye: bool = False
+    peer: bytes | None = None
+    nacked_seq: int = -1
+    liveness: Liveness = Liveness.ALIVE
+    info: Mapping[str, Any] = field(default_factory=dict)
+    batches: int = 0
+    values: int = 0
+    duplicates: int = 0
+    values_per_s: float = 0.0
+    counted_values: int = 0
+
+    def measure(self, elapsed_s: float) -> None:
+        """Take the rate of values since the last measurement into the moving average."""
+        rate, self.counted_values = (self.values - self.counted_values) / elapsed_s, self.values
+        self.values_per_s += 0.3 * (rate - self.values_per_s)
+
+    def hear(self, now_ns: int) -> None:
+        """Note that the worker spoke."""
+        self.heard_ns = now_ns
+        self.said_bye = False
+
+    def judge(self, now_ns: int) -> Liveness:
+        """Return what is known of the worker now."""
+        if self.said_bye:
+            return Liveness.GONE
+        silence_ns = now_ns - self.heard_ns
+        if silence_ns < SILENT_AFTER_NS:
+            return Liveness.ALIVE
+        return Liveness.SILENT if silence_ns < LOST_AFTER_NS else Liveness.LOST
+
+
+class Sessions:
+    """All sessions heard within seven days, by id and by the connection they speak on."""
+
+    def __init__(self, ingress_bytes: int) -> None:
+        self._ingress_bytes = ingress_bytes
+        self._by_id: dict[bytes, Session] = {}
+        self._by_peer: dict[bytes, Session] = {}
+        self._by_name: dict[tuple[str, str], Session] = {}
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._by_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def get(self, session_id: bytes) -> Session | None:
+        """Return the session with this id."""
+        return self._by_id.get(session_id)
+
+    def on(self, peer: bytes) -> Session | None:
+        """Return the session that said HELLO on this connection."""
+        return self._by_peer.get(peer)
+
+    def add(self, session: Session) -> None:
+        """Take in a session; it holds its worker's name from now on."""
+        self._by_id[session.id] = session
+        self._by_name[session.run, session.worker] = session
+
+    def connect(self, session: Session, peer: bytes) -> None:
+        """Note the connection on which the session speaks; an earlier one of its is forgotten."""
+        if session.peer is not None:
+            self._by_peer.pop(session.peer, None)
+        session.peer = peer
+        self._by_peer[peer] = session
+
+    def name_for(self, wished: str, run: str, process: bytes, now_ns: int) -> str:
+        """Return the worker's name: as wished, or with a suffix where another live process has it."""
+        name, number = wished, 1
+        while (holder := self._by_name.get((run, name))) is not None:
+            if holder.process == process or holder.judge(now_ns) is not Liveness.ALIVE:
+                break
+            number += 1
+            name = f"{wished}#{number}"
+        return name
+
+    def credit_bytes(self) -> int:
+        """Return the window of unacknowledged bytes that each connected session may have."""
+        share = self._ingress_bytes // max(1, len(self._by_peer))
+        return min(max(share, MIN_CREDIT_BYTES), MAX_CREDIT_BYTES)
+
+    def live_workers(self, run: str) -> set[str]:
+        """Return the workers of a run that are alive, by the last judgement."""
+        return {
+            s.worker for s in self if s.run == run and s.liveness is Liveness.ALIVE and s.peer is not None
+        }
+
+    def is_live(self, session_id: bytes) -> bool:
+        """Return whether the session is connected and not silent, by the last judgement."""
+        session = self._by_id.get(session_id)
+        return session is not None and session.peer is not None and session.liveness is Liveness.ALIVE
+
+    def judge_all(self, now_ns: int) -> list[tuple[Session, Liveness]]:
+        """Judge every session anew, forget the ones unheard for seven days, and return what changed."""
+        changed = []
+        for session in list(self._by_id.values()):
+            was, session.liveness = session.liveness, session.judge(now_ns)
+            if was is not session.liveness:
+                changed.append((session, was))
+            if session.peer is not None and session.liveness in (Liveness.GONE, Liveness.LOST):
+                # A lost worker that comes back on the same connection is asked for HELLO.
+                self._by_peer.pop(session.peer, None)
+                session.peer = None
+            if now_ns - session.heard_ns > FORGOTTEN_AFTER_NS:
+                del self._by_id[session.id]
+                if self._by_name.get((session.run, session.worker)) is session:
+                    del self._by_name[session.run, session.worker]
+        return changed

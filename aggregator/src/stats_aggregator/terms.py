@@ -1,0 +1,30 @@
+"""Terms: what all deliveries of the writers' process have in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stats_aggregator_api import StatsWriter
+
+from .retry import Retry
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Where the store is, how failures are retried, and when a run without news is let go.
+
+    `calling(plugin)` surrounds every call of a plugin's code; `on_writers(plugin, run, writers)` hears of the
+    writers of a run when they are made.
+    """
+
+    store: Path
+    retry: Retry
+    idle_s: float
+    calling: Callable[[str], AbstractContextManager[None]]
+    on_writers: Callable[[str, str, Sequence[StatsWriter]], None]
+    now_s: Callable[[], float] = time.monotonic
+    now_ns: Callable[[], int] = time.time_ns

@@ -1,0 +1,65 @@
+"""Validity: whether a message that decodes also makes sense; what does not is refused for good."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stats_aggregator_api import StatsPropertyType, name_fault
+from stats_aggregator_client.wire import Batch, Partial, Property, RejectCode, Rewind, WireError, Write
+
+from .series import SeriesCache
+
+_PROPERTY_TYPES = frozenset(kind.value for kind in StatsPropertyType)
+_REMEMBERED = 4096
+
+
+class Validator:
+    """Checks messages; what was seen a moment ago is not checked again."""
+
+    def __init__(self, series_cache: SeriesCache) -> None:
+        self._series_cache = series_cache
+        self._categories: set[str] = set()
+        self._totals: dict[bytes, int] = {}
+
+    def check(self, message: Batch | Partial | Property | Write | Rewind) -> None:
+        """Raise WireError where the message is unfit."""
+        if message.category not in self._categories:
+            self._check_category(message.category)
+        if isinstance(message, Batch):
+            self._check_columns(message)
+        elif isinstance(message, Partial):
+            raise WireError(RejectCode.UNSUPPORTED, "this daemon does not merge partials yet; send batches")
+        elif isinstance(message, Property) and message.type not in _PROPERTY_TYPES:
+            known = ", ".join(sorted(_PROPERTY_TYPES))
+            raise WireError(RejectCode.PROPERTY, f"property type {message.type[:80]!r}; known are {known}")
+
+    def _check_category(self, category: str) -> None:
+        fault = name_fault(category)
+        if fault:
+            raise WireError(RejectCode.NAME, f"category {fault}")
+        if len(self._categories) >= _REMEMBERED:
+            self._categories.clear()
+        self._categories.add(category)
+
+    def _check_columns(self, batch: Batch) -> None:
+        series = self._series_cache.get(batch.series) if batch.series else ()
+        if 4 * len(series) != len(batch.counts):
+            raise WireError(RejectCode.COLUMN, f"{len(series)} series, but {len(batch.counts) // 4} counts")
+        # Workers in step send the same counts over and over.
+        total = self._totals.get(batch.counts)
+        if total is None:
+            total = self._total(batch.counts)
+        if 8 * total != len(batch.values):
+            raise WireError(
+                RejectCode.COLUMN,
+                f"the counts add up to {total}, but there are {len(batch.values) // 8} values",
+            )
+
+    def _total(self, packed: bytes) -> int:
+        counts = np.frombuffer(packed, dtype="<u4")
+        if not counts.all():
+            raise WireError(RejectCode.COLUMN, "a count is 0; a series without values is left out")
+        if len(self._totals) >= _REMEMBERED:
+            self._totals.clear()
+        total = self._totals[packed] = int(counts.sum(dtype=np.int64))
+        return total

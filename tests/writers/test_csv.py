@@ -1,0 +1,95 @@
+"""The CSV writer, read back with the csv module."""
+
+import csv
+import math
+from datetime import datetime, timezone
+
+import pytest
+
+from stats_aggregator_api import CheckpointSettings, PeriodSummaries, RunOptions, path_part
+from stats_aggregator_api.testing import check_writer, example_period, example_summaries, summarize
+from stats_aggregator_api.testing.examples import RUN
+from stats_aggregator_writers.csv import COLUMNS, utc_text, writers
+from stats_aggregator_writers.errors import OptionError
+
+
+def made(tmp_path, run=RUN):
+    settings = CheckpointSettings(run_id=run, results_dir=str(tmp_path))
+    return writers(RunOptions(checkpoint_settings=settings))[0]
+
+
+def read(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_it_keeps_the_contract():
+    check_writer(writers)
+
+
+def test_each_example_is_read_back_as_it_was_each_period_once(tmp_path):
+    examples = [example for example in example_summaries() if example.period.run == RUN]
+    writer = made(tmp_path)
+    for example in examples:
+        writer.write_stats(example.period.category, example, example.period.step)
+    by_category = {}
+    for example in examples:
+        by_category.setdefault(example.period.category, {})[example.period.id] = example
+    for category, periods in by_category.items():
+        rows = read(tmp_path / path_part(RUN) / f"{path_part(category)}.csv")
+        assert [(row["id"], row["key"]) for row in rows] == [
+            (period_id, key) for period_id, values in periods.items() for key in values
+        ]
+        for row in rows:
+            values = periods[row["id"]]
+            _compare(row, values.period, values[row["key"]])
+
+
+def _compare(row, period, summary):
+    assert tuple(row) == COLUMNS
+    for name in ("ordinal", "step", "workers_reporting", "workers_expected", "late", "lost"):
+        assert int(row[name]) == getattr(period, name)
+    began = datetime.fromisoformat(row["start"].replace("Z", "+00:00"))
+    assert began == datetime.fromtimestamp(period.start // 10**9, timezone.utc)
+    assert row["aggregation"] == summary.aggregation_method.name
+    assert row["exact"] == ("true" if summary.exact else "false")
+    for name in ("num", "num_nan", "num_inf"):
+        assert int(row[name]) == getattr(summary, name)
+    assert (row["min_worker"], row["max_worker"]) == (summary.min_worker, summary.max_worker)
+    numbers = {name: getattr(summary, name) for name in ("mean", "std", "sum", "min", "max", "last")}
+    numbers |= {f"p{q}": summary.percentile(q) for q in (5, 25, 50, 75, 95)}
+    numbers["value"] = summary.aggregated_value
+    for name, number in numbers.items():
+        assert float(row[name]) == number or (math.isnan(number) and math.isnan(float(row[name])))
+
+
+def test_a_new_writer_appends_and_drops_what_is_there(tmp_path):
+    periods = [PeriodSummaries(example_period(ordinal=i, step=i), {"a": summarize([i])}) for i in range(1, 5)]
+    for first, last in ((0, 2), (1, 3), (2, 4)):
+        writer = made(tmp_path)
+        for values in periods[first:last]:
+            writer.write_stats("3DBall", values, values.period.step)
+    assert [row["step"] for row in read(tmp_path / RUN / "3DBall.csv")] == ["1", "2", "3", "4"]
+
+
+def test_a_key_that_comes_later_needs_no_other_columns(tmp_path):
+    writer = made(tmp_path)
+    for ordinal, key in enumerate(("first", "second"), 1):
+        writer.write_stats(
+            "3DBall", PeriodSummaries(example_period(ordinal=ordinal), {key: summarize([1])}), 0
+        )
+    assert [row["key"] for row in read(tmp_path / RUN / "3DBall.csv")] == ["first", "second"]
+
+
+def test_an_empty_period_makes_no_file(tmp_path):
+    made(tmp_path).write_stats("3DBall", PeriodSummaries(example_period(), {}), 0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_times_have_milliseconds_in_utc():
+    assert utc_text(1_767_225_600_123_999_999) == "2026-01-01T00:00:00.123Z"
+
+
+def test_an_unknown_option_is_refused_by_name():
+    with pytest.raises(OptionError, match=r"\[writers\.csv\] has no option 'path'; it has no options"):
+        writers(RunOptions(plugin_options={"path": "x"}))

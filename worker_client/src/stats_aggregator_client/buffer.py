@@ -1,0 +1,298 @@
+"""CategoryBuffer: takes the values of one category and cuts them into chunks for the outbox."""
+
+from __future__ import annotations
+
+from array import array
+from itertools import groupby
+from typing import Any
+
+from stats_aggregator_api import StatsAggregationMethod, StatSummary, name_fault
+
+from .chunk import VALUE_BYTES, Chunk
+from .complaints import shown
+from .columns import Column, Columns
+from .floats import to_column, to_float
+from .outbox import BATCH_BYTES, Note, Outbox
+from .plain import to_plain
+from .summary import summarize
+from .windows import last_boundary
+from .wire import INT64_MAX, Closing, Kind
+
+CUT_VALUES = BATCH_BYTES // VALUE_BYTES - 4096
+"""So many values are cut at once by the caller, whatever the flush interval: about one full batch."""
+MAX_COLUMNS = 4096
+MAX_IDLE_CUTS = 120
+
+
+class CategoryBuffer:
+    """All reporters of a category in one client share it, so that their calls are in one order.
+
+    Any thread may call it; no call raises and none waits for the network.
+    """
+
+    def __init__(self, category: str, closing: Closing, outbox: Outbox) -> None:
+        self.category = category
+        self.columns = Columns()
+        self._outbox = outbox
+        self._closing = closing
+        self._closed = False
+        self.reset()
+
+    @property
+    def tables(self) -> list[dict[str, Column]]:
+        """The columns by aggregation and key, for the hot path."""
+        return self.columns.tables
+
+    def reset(self) -> None:
+        """Forget all values: a forked child begins with none. The tables stay the same objects."""
+        self.columns.clear()
+        self._lane = self._outbox.lane(self.category)
+        self._step: int | None = None
+        self._new_step: int | None = None
+        self._new_steps = 0
+        self._cold_values = 0
+        self._cut_ns = self._outbox.clock.now()
+
+    def close(self) -> None:
+        """Take nothing more: later calls are counted."""
+        with self._outbox.lock:
+            self._closed = True
+            self.columns.clear()
+
+    # Values.
+
+    def add(self, key: Any, value: Any, aggregation: Any) -> None:
+        """Take one value of any type."""
+        number = to_float(value)
+        if number is None:
+            self._not_numbers(1, key)
+            return
+        column = self._column(key, aggregation)
+        if column is not None:
+            column.append(number)
+
+    def extend(self, key: Any, values: Any, aggregation: Any) -> None:
+        """Take many values, copied before this returns."""
+        found, faults = to_column(values)
+        if faults:
+            self._not_numbers(faults, key)
+        column = self._column(key, aggregation) if found else None
+        if column is not None:
+            with self._outbox.lock:
+                # What single calls added before comes before.
+                self._cold_values += column.settle() + len(found)
+                if column.cold:
+                    column.cold.extend(found)
+                else:
+                    column.cold = found
+                self._outbox.counts.added += len(found)
+                self._cut_if_full()
+
+    def relieve(self, column: Column) -> None:
+        """Make a column compact that has grown long, and cut where that makes a full batch."""
+        with self._outbox.lock:
+            added = column.settle()
+            self._cold_values += added
+            self._outbox.counts.added += added
+            self._cut_if_full()
+
+    def _column(self, key: Any, aggregation: Any) -> Column | None:
+        method = _method(aggregation)
+        fault = name_fault(key) if isinstance(key, str) else f"is no text but {type(key).__name__}"
+        with self._outbox.lock:
+            if self._closed:
+                self._outbox.counts.after_close += 1
+                return None
+            if fault or method is None:
+                self._outbox.counts.bad_names += 1
+        if fault:
+            self._outbox.complaints.once(("key", shown(key)), "a stat was ignored: its key %s", fault)
+            return None
+        if method is None:
+            self._outbox.complaints.once(
+                ("aggregation", shown(aggregation)),
+                "a stat was ignored: its aggregation is %s, which is no StatsAggregationMethod",
+                shown(aggregation),
+            )
+            return None
+        column = self.columns.tables[method].get(key)
+        if column is None:
+            with self._outbox.lock:
+                column = self.columns.add(str.__str__(key), method)
+            self._outbox.wake()
+        return column
+
+    # Facts and steps.
+
+    def add_property(self, property_type: Any, value: Any) -> None:
+        """Take a fact that is no number."""
+        name = getattr(property_type, "value", property_type)
+        found = to_plain(value)
+        if not isinstance(name, str) or name_fault(name) or found is None:
+            with self._outbox.lock:
+                self._outbox.counts.notes_lost += 1
+            self._outbox.complaints.once(
+                ("property", self.category),
+                "a property of %r was ignored: it is larger than 900 kB, or its type %s is no StatsPropertyType",
+                self.category,
+                shown(property_type),
+            )
+            return
+        plain, size = found
+        self._note(Note(0, Kind.PROPERTY, type=name, value=plain, cost_bytes=size + 1000))
+
+    def set_step(self, step: Any) -> None:
+        """Take the absolute step."""
+        with self._outbox.lock:
+            self._step = self._new_step = self._checked(step, "set_step", self._step)
+
+    def add_steps(self, steps: Any) -> None:
+        """Take an increment of the step."""
+        with self._outbox.lock:
+            self._new_steps += self._checked(steps, "add_steps", 0) or 0
+
+    def write(self, step: Any) -> None:
+        """End the period: all values so far belong to it."""
+        with self._outbox.lock:
+            self._closing = Closing.WRITE
+            checked = self._step = self._checked(step, "write_stats", self._step) or 0
+            self._note(Note(0, Kind.WRITE, checked))
+            for column in self.columns.all:
+                if column.history:
+                    column.history = array("d")
+
+    def rewind(self, step: Any) -> None:
+        """End the period and let the step go back."""
+        with self._outbox.lock:
+            checked = self._checked(step, "rewind", None)
+            if checked is not None:
+                self._step, self._new_step = checked, None
+                self._note(Note(0, Kind.REWIND, checked))
+
+    def _note(self, note: Note) -> None:
+        with self._outbox.lock:
+            if self._closed:
+                self._outbox.counts.after_close += 1
+                return
+            self.cut()
+            self._outbox.put(self._lane, note._replace(arrival=self._outbox.arrival()))
+        self._outbox.wake()
+
+    def _checked(self, step: Any, call: str, otherwise: int | None) -> int | None:
+        try:
+            found = int(step)
+        except Exception:  # noqa: BLE001 - a foreign number may raise anything, and training must not see it
+            found = -1
+        if 0 <= found <= INT64_MAX:
+            return found
+        self._outbox.counts.bad_calls += 1
+        self._outbox.complaints.once(
+            (call, self.category),
+            "%s(%s) of %r is ignored: a step is an integer from 0 up",
+            call,
+            shown(step),
+            self.category,
+        )
+        return otherwise
+
+    # Cutting.
+
+    def cut(self) -> None:
+        """Hand all values and steps that came so far to the outbox, as one chunk if there are any."""
+        with self._outbox.lock:
+            for column in self.columns.all:
+                self._outbox.counts.added += column.settle()
+            filled = [column for column in self.columns.all if column.cold]
+            first_ns, last_ns = self._span()
+            if self.columns.mixed:
+                filled.sort(key=lambda column: column.name[1])
+                groups = [list(group) for _, group in groupby(filled, lambda column: column.name[1])]
+            else:
+                groups = [filled] if filled else []
+            for group in groups:
+                self._put(group, first_ns, last_ns, moves_step=group is groups[-1])
+            if not groups and (self._new_step is not None or self._new_steps):
+                self._put([], first_ns, last_ns, moves_step=True)
+            self._cold_values = 0
+
+    def tidy(self) -> None:
+        """Forget series that are long unused where there are very many; called now and then."""
+        with self._outbox.lock:
+            if len(self.columns.all) > MAX_COLUMNS:
+                self.columns.retire(MAX_COLUMNS, MAX_IDLE_CUTS)
+
+    def summary(self, key: str) -> StatSummary:
+        """Return the summary of this worker's own values of `key` since the last WRITE."""
+        with self._outbox.lock:
+            column = self.columns.find(key)
+            if column is None:
+                return summarize((), StatsAggregationMethod.AVERAGE)
+            added = column.settle()
+            self._cold_values += added
+            self._outbox.counts.added += added
+            values = column.history + column.cold
+            limit = self.columns.history_limit()
+        return summarize(values[-limit:], StatsAggregationMethod(column.name[1]))
+
+    def waiting_values(self) -> int:
+        """Return how many values are not cut yet, and of these how many are not counted as added yet."""
+        with self._outbox.lock:
+            return sum(len(column) + len(column.cold) for column in self.columns.all)
+
+    def hot_values(self) -> int:
+        """Return how many values were added and not counted yet."""
+        return sum(map(len, list(self.columns.all)))
+
+    def _put(self, group: list[Column], first_ns: int, last_ns: int, *, moves_step: bool) -> None:
+        chunk = Chunk(
+            arrival=self._outbox.arrival(),
+            closing=int(self._closing),
+            step=self._new_step if moves_step else None,
+            steps=self._new_steps if moves_step else 0,
+            first_ns=first_ns,
+            last_ns=last_ns,
+            series=tuple([column.name for column in group]),
+            counts=array("I", [len(column.cold) for column in group]),
+            values=b"".join([column.cold for column in group]),
+        )
+        if moves_step:
+            self._new_step, self._new_steps = None, 0
+        limit = self.columns.history_limit()
+        for column in group:
+            column.history.extend(column.cold)
+            if len(column.history) > limit + limit // 4:
+                del column.history[:-limit]
+            column.cold = array("d")
+        self._outbox.put(self._lane, chunk)
+
+    def _cut_if_full(self) -> None:
+        if self._cold_values >= CUT_VALUES:
+            self.cut()
+            self._outbox.wake()
+
+    def _span(self) -> tuple[int, int]:
+        """Return the monotonic span of what is cut now: what comes late to a boundary is of the window before."""
+        clock, windows = self._outbox.clock, self._outbox.windows
+        first_ns, last_ns = self._cut_ns, clock.now()
+        self._cut_ns = last_ns
+        if windows:
+            boundary_ns = clock.monotonic_ns(last_boundary(clock.daemon_ns(last_ns), windows))
+            if first_ns < boundary_ns:
+                last_ns = boundary_ns - 1
+        return min(first_ns, last_ns), last_ns
+
+    def _not_numbers(self, count: int, key: Any) -> None:
+        with self._outbox.lock:
+            self._outbox.counts.not_numbers += count
+        self._outbox.complaints.once(
+            ("number", shown(key)),
+            "a value of %s in %r was ignored: it is no number",
+            shown(key),
+            self.category,
+        )
+
+
+def _method(aggregation: Any) -> int | None:
+    """Return the integer of an aggregation: ours, ML-Agents' own enum, or the integer itself."""
+    value = getattr(aggregation, "value", aggregation)
+    return int(value) if isinstance(value, int) and 0 <= value < len(StatsAggregationMethod) else None

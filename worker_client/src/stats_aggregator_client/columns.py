@@ -1,0 +1,117 @@
+"""Columns: the values of a category by series, as they are added."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+from stats_aggregator_api import StatsAggregationMethod
+
+from .chunk import Name
+
+HOT_LIMIT = 1024
+"""So many values a series may wait as Python floats; past it the caller makes them compact."""
+MAX_HISTORY = 65_536
+"""So many values a series keeps for `get_stats_summaries`, if the client has not too many series."""
+_HISTORY_VALUES = 4 << 20
+_MIN_HISTORY = 256
+
+
+class Column(list[float]):
+    """One series: the list itself holds what was just added, appended by any thread without a lock.
+
+    `cold` holds what was taken off the list's front, `history` what was cut since the last WRITE.
+    """
+
+    __slots__ = ("cold", "history", "idle", "name")
+
+    def __init__(self, name: Name) -> None:
+        super().__init__()
+        self.name = name
+        self.cold: array[float] = array("d")
+        self.history: array[float] = array("d")
+        self.idle = 0
+
+    def settle(self) -> int:
+        """Make what was added compact; return how many values that were. One thread at a time."""
+        count = len(self)
+        if count:
+            # What other threads append meanwhile stands behind `count` and stays.
+            self.cold.fromlist(self[:count])
+            del self[:count]
+        return count
+
+
+class Columns:
+    """All series of one category: a table by key for each aggregation, so that adding looks up once."""
+
+    def __init__(self) -> None:
+        self.tables: list[dict[str, Column]] = [{} for _ in StatsAggregationMethod]
+        self.all: list[Column] = []
+        self.mixed = False
+        """Whether a key has two aggregations."""
+        self._retired: list[Column] = []
+
+    def add(self, key: str, aggregation: int) -> Column:
+        """Return the column of the series, made if it is new."""
+        column = self.tables[aggregation].get(key)
+        if column is None:
+            self.mixed = self.mixed or any(key in table for table in self.tables)
+            column = Column((key, aggregation))
+            self.all.append(column)
+            self.tables[aggregation][key] = column
+        return column
+
+    def find(self, key: str) -> Column | None:
+        """Return the column of `key` that was made first, if any."""
+        return next((column for column in self.all if column.name[0] == key), None)
+
+    def clear(self) -> None:
+        """Forget all series; the tables stay the same objects."""
+        for table in self.tables:
+            table.clear()
+        self.all.clear()
+        self._retired.clear()
+
+    def history_limit(self) -> int:
+        """Return how many values a series keeps for its summary."""
+        return max(_MIN_HISTORY, min(MAX_HISTORY, _HISTORY_VALUES // max(len(self.all), 1)))
+
+    def retire(self, max_columns: int, max_idle: int) -> None:
+        """Where there are more than `max_columns`, forget those that were found empty `max_idle` times running.
+
+        A thread may hold a column that has just left its table: it stays in sight for one more round.
+        """
+        for column in self.all:
+            column.idle = 0 if column or column.cold else column.idle + 1
+        if len(self.all) <= max_columns or any(column.idle < max_idle for column in self._retired):
+            return
+        gone = set(map(id, self._retired))
+        self._retired = []
+        kept = []
+        for column in self.all:
+            if id(column) in gone:
+                continue
+            kept.append(column)
+            if column.idle >= max_idle:
+                key, aggregation = column.name
+                self.tables[aggregation].pop(key, None)
+                column.idle = 0
+                self._retired.append(column)
+        self.all = kept
+
+
+class NullColumn(list[float]):
+    """Takes nothing in."""
+
+    def append(self, value: float) -> None:
+        """Do nothing."""
+
+
+class NullTable(dict[str, Any]):
+    """Has a NullColumn for every key."""
+
+    _COLUMN = NullColumn()
+
+    def __missing__(self, key: str) -> NullColumn:
+        return self._COLUMN

@@ -1,0 +1,30 @@
+"""Counts: what became of the values, while it happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Counts:
+    """Running totals of one client in one process; `StatsClient.statistics()` shows them frozen."""
+
+    added: int = 0
+    sent: int = 0
+    acked: int = 0
+    lost: int = 0
+    uncertain: int = 0
+    rejected: int = 0
+    not_numbers: int = 0
+    bad_names: int = 0
+    bad_calls: int = 0
+    after_close: int = 0
+    notes_lost: int = 0
+    batches_acked: int = 0
+    batches_resent: int = 0
+    connections: int = 0
+
+    @property
+    def not_delivered(self) -> int:
+        """Values and notes that were given up."""
+        return self.lost + self.uncertain + self.rejected + self.notes_lost

@@ -1,0 +1,66 @@
+"""Hooks: what must happen when the process forks and when it ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from multiprocessing import util
+from typing import Protocol
+
+from .naming import new_id
+
+
+class Client(Protocol):
+    """What the hooks know of a client."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: nothing of the parent's is the child's."""
+
+    def finish(self) -> None:
+        """Deliver what waits, within a bound, and close."""
+
+
+class Process:
+    """This process: its random id, and the clients that live in it."""
+
+    def __init__(self) -> None:
+        self.id = new_id()
+        self._clients: dict[int, Client] = {}
+        self._at_exit = False
+
+    def add(self, client: Client) -> None:
+        """Have `client` told of forks."""
+        self._clients[id(client)] = client
+
+    def remove(self, client: Client) -> None:
+        """Tell `client` nothing more."""
+        self._clients.pop(id(client), None)
+
+    def arm(self) -> None:
+        """Have all clients finish when this process ends; called at the first use in a process.
+
+        atexit does not run in children of multiprocessing, and what was registered with Finalize before
+        their start is cleared there: hence both, and not before the first use.
+        """
+        if not self._at_exit:
+            self._at_exit = True
+            atexit.register(self._finish)
+            util.Finalize(None, self._finish, exitpriority=100)
+
+    def after_fork_in_child(self) -> None:
+        """Be another process."""
+        self.id = new_id()
+        self._at_exit = False
+        for client in list(self._clients.values()):
+            client.after_fork_in_child()
+
+    def _finish(self) -> None:
+        for client in list(self._clients.values()):
+            client.finish()
+
+
+PROCESS = Process()
+
+# Windows has no fork.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=PROCESS.after_fork_in_child)

@@ -1,0 +1,45 @@
+"""The client that is off: every call does nothing, at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stats_aggregator_api import StatsAggregationMethod, StatSummary
+
+from .columns import NullTable
+from .summary import summarize
+
+
+class NullBuffer:
+    """Stands where a CategoryBuffer stands, and keeps nothing."""
+
+    def __init__(self) -> None:
+        self.tables = [NullTable() for _ in StatsAggregationMethod]
+
+    def add(self, key: Any, value: Any, aggregation: Any) -> None:
+        """Do nothing."""
+
+    def extend(self, key: Any, values: Any, aggregation: Any) -> None:
+        """Do nothing."""
+
+    def relieve(self, column: Any) -> None:
+        """Do nothing."""
+
+    def add_property(self, property_type: Any, value: Any) -> None:
+        """Do nothing."""
+
+    def set_step(self, step: Any) -> None:
+        """Do nothing."""
+
+    def add_steps(self, steps: Any) -> None:
+        """Do nothing."""
+
+    def write(self, step: Any) -> None:
+        """Do nothing."""
+
+    def rewind(self, step: Any) -> None:
+        """Do nothing."""
+
+    def summary(self, key: str) -> StatSummary:
+        """Return the summary of no values."""
+        return summarize((), StatsAggregationMethod.AVERAGE)

@@ -1,0 +1,215 @@
+"""Sender: the one thread that owns the socket; it cuts, encodes, sends and listens."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from collections.abc import Callable
+
+import zmq
+
+from .complaints import LOGGER
+from .connection import Connection
+from .liveness import SECOND
+from .outbox import Outbox
+from .session import Session, State
+from .settings import resolve
+from .windows import next_boundary
+
+_MESSAGES_A_TURN = 64
+_LEAST_BACKOFF_S, _MOST_BACKOFF_S = 0.1, 2.0
+_LEAST_WINDOW_NS = SECOND // 100
+_ERROR_PAUSE_NS = SECOND
+
+
+class Sender:
+    """Runs from `start` to `stop`; `wake` may be called from any thread and costs little."""
+
+    def __init__(
+        self,
+        session: Session,
+        outbox: Outbox,
+        address: str,
+        flush_interval_ns: int,
+        cut_all: Callable[[], None],
+        waiting_values: Callable[[], int],
+    ) -> None:
+        self.session = session
+        self._outbox = outbox
+        self._clock = outbox.clock
+        self._address = address
+        self._flush_interval_ns = flush_interval_ns
+        self._cut_all = cut_all
+        self._waiting_values = waiting_values
+        self._random = random.Random()  # of our own: training's stays as it was seeded
+        self._stopping = threading.Event()
+        self._bell, self._ear = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ear.setblocking(False)
+        self._rung = False
+        self._connection: Connection | None = None
+        self._failures = 0
+        now_ns = self._clock.now()
+        self._connect_at = self._cut_at = now_ns
+        self._thread = threading.Thread(target=self._run, name="stats-aggregator-sender", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Let the thread look at once."""
+        if not self._rung:
+            self._rung = True
+            try:
+                self._bell.send(b"\0")
+            except OSError:
+                pass  # full: it will look; closed: there is nobody to look
+
+    def stop(self, timeout_s: float) -> bool:
+        """Say goodbye and end the thread; return whether it ended in time. Stopping twice is fine."""
+        self._stopping.set()
+        self._rung = False
+        self.wake()
+        if self._thread is threading.current_thread():
+            return False
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def abandon(self) -> None:
+        """Close what a forked child has of it: the thread and libzmq's sockets stay the parent's."""
+        self._bell.close()
+        self._ear.close()
+
+    # The thread.
+
+    def _run(self) -> None:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._turn(context)
+                except Exception as error:  # noqa: BLE001 - whatever happens here, values must go on flowing
+                    self._outbox.complaints.once(
+                        ("sender", type(error)), "the sender met %r and begins anew", error
+                    )
+                    LOGGER.debug("the sender's error", exc_info=True)
+                    self._disconnect(self._clock.now(), linger=False)
+                    self._connect_at = self._clock.now() + _ERROR_PAUSE_NS
+                    self._poll(self._connect_at)
+        finally:
+            self._say_goodbye()
+            context.term()
+            self._bell.close()
+            self._ear.close()
+
+    def _turn(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+        now_ns = self._clock.now()
+        if now_ns >= self._cut_at:
+            self._cut_all()
+            self._cut_at = self._next_cut_ns(self._clock.now())
+            if self.session.state is not State.REFUSED and self.session.state is not State.OPEN:
+                self._notice(now_ns)
+        blocked = False
+        if self._connection is None:
+            self._connect(context, now_ns)
+        if self._connection is not None:
+            blocked = self._exchange(self._connection)
+        deadline_ns = min(self._cut_at, self.session.deadline_ns(now_ns))
+        if self._connection is None:
+            deadline_ns = min(self._cut_at, self._connect_at)
+        self._poll(deadline_ns, wants_to_send=blocked)
+
+    def _exchange(self, connection: Connection) -> bool:
+        """Receive and send what there is; return whether something waits until the socket takes it."""
+        session = self.session
+        for _ in range(_MESSAGES_A_TURN):
+            frame = connection.receive()
+            if frame is None:
+                break
+            session.receive(frame, self._clock.now())
+        if session.state is State.OPEN:
+            self._failures = 0
+        now_ns = self._clock.now()
+        reason = "the connection was lost" if connection.lost() else session.overdue(now_ns)
+        if reason:
+            LOGGER.info("replacing the socket to %s: %s", connection.address, reason)
+            self._disconnect(now_ns, linger=False)
+            return False
+        for _ in range(_MESSAGES_A_TURN):
+            now_ns = self._clock.now()
+            outgoing = session.next_frame(now_ns)
+            if outgoing is None:
+                return False
+            if not connection.send(outgoing):
+                return True
+            session.sent(now_ns)
+        self._rung = False
+        self.wake()  # there is more, after the next look at what came in
+        return False
+
+    def _connect(self, context: zmq.Context[zmq.Socket[bytes]], now_ns: int) -> None:
+        if now_ns < self._connect_at:
+            return
+        address = resolve(self._address)
+        if address is None:
+            self._back_off(now_ns)
+            return
+        self._connection = Connection(context, address)
+        self.session.begin(now_ns)
+
+    def _disconnect(self, now_ns: int, *, linger: bool) -> None:
+        if self._connection is not None:
+            self._connection.close(linger=linger)
+            self._connection = None
+        self.session.lose(now_ns)
+        self._back_off(now_ns)
+
+    def _back_off(self, now_ns: int) -> None:
+        delay_s = min(_LEAST_BACKOFF_S * 2**self._failures, _MOST_BACKOFF_S) * self._random.uniform(0.5, 1.5)
+        self._failures = min(self._failures + 1, 10)
+        self._connect_at = now_ns + int(delay_s * SECOND)
+
+    def _notice(self, now_ns: int) -> None:
+        connection = self._connection
+        if self.session.liveness.notice_due(now_ns):
+            LOGGER.warning(
+                "no stats-aggregator daemon answers at %s; %d values wait in memory and training goes on. "
+                "Start one with `stats-aggregator serve`, or set STATS_AGGREGATOR_ADDRESS",
+                self._address,
+                self._waiting_values(),
+            )
+        # The file may name another address by now: the daemon was started again elsewhere.
+        if connection is not None and resolve(self._address) not in (connection.address, None):
+            self._disconnect(now_ns, linger=False)
+
+    def _next_cut_ns(self, now_ns: int) -> int:
+        cut_at = now_ns + int(self._flush_interval_ns * self._random.uniform(0.8, 1.2))
+        boundary = next_boundary(self._clock.daemon_ns(now_ns), self._outbox.windows or ())
+        if boundary is None:
+            return cut_at
+        return min(cut_at, max(self._clock.monotonic_ns(boundary), now_ns + _LEAST_WINDOW_NS))
+
+    def _poll(self, deadline_ns: int, *, wants_to_send: bool = False) -> None:
+        poller = zmq.Poller()
+        poller.register(self._ear, zmq.POLLIN)
+        if self._connection is not None:
+            # Before HELLO is out the socket is asked whether it can send: it can once the daemon is there.
+            events = zmq.POLLIN | (zmq.POLLOUT if wants_to_send else 0)
+            poller.register(self._connection.socket, events)
+            poller.register(self._connection.monitor, zmq.POLLIN)
+        wait_ns = deadline_ns - self._clock.now()
+        poller.poll(max(0, -(-wait_ns // 1_000_000)))
+        self._rung = False
+        try:
+            while self._ear.recv(64):
+                pass
+        except (BlockingIOError, InterruptedError):
+            pass
+
+    def _say_goodbye(self) -> None:
+        bye = self.session.bye()
+        if self._connection is not None and bye is not None:
+            self._connection.send(bye)
+        self._disconnect(self._clock.now(), linger=True)
