@@ -71,3 +71,7 @@ def test_numpy_reads_the_same_memory_and_may_not_write_to_it():
     assert not seen.flags.writeable
     assert numpy.shares_memory(seen, numpy.asarray(values))
     assert numpy.array(values, dtype="f4").dtype == numpy.float32
+    assert numpy.asarray(Values()).shape == (0,)
+    copy = numpy.array(values)
+    copy[0] = 9.0
+    assert values == (1.0, 2.0)

@@ -88,6 +88,22 @@ def test_a_full_disk_at_the_very_first_write_is_survived(tmp_path):
     assert path.read_bytes() == WHOLE
 
 
+def test_a_sync_that_fails_does_not_write_the_period_twice(tmp_path, monkeypatch):
+    path = tmp_path / "x.csv"
+    file = opened(path)
+    deliver(file, "p0")
+
+    def failing(descriptor):
+        raise OSError(errno.EIO, "lost")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", failing)
+        with pytest.raises(OSError, match="lost"):
+            deliver(file, "p1")
+    deliver(file, "p1", "p2", "p3")
+    assert path.read_bytes() == WHOLE
+
+
 def test_a_file_that_a_person_moved_away_is_begun_anew(tmp_path):
     path = tmp_path / "x.csv"
     file = opened(path)

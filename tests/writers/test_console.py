@@ -94,6 +94,11 @@ def test_a_trainers_period_without_an_episode_says_so(capsys):
     )
 
 
+def test_a_reward_without_a_finite_value_is_a_dash(capsys):
+    stats = {"Environment/Cumulative Reward": summarize([math.nan])}
+    assert shown(capsys, periods(stats)).endswith("Mean Reward: -. Std of Reward: -. 1 NaN.\n")
+
+
 def test_self_play_adds_its_elo(capsys):
     stats = {"Environment/Cumulative Reward": summarize([1.0]), "Self-play/ELO": summarize([1200.5])}
     assert "Std of Reward: 0. ELO: 1200.5.\n" in shown(capsys, periods(stats))

@@ -16,9 +16,10 @@ class StatSummary:
     """All values of one series in one period, over all workers.
 
     `num` counts the finite values; `mean`, `std` (the population's, ddof 0), `sum`, `min`, `max` and `last`
-    are over these: NaN where there are none, `sum` then 0. `num_nan` and `num_inf` count the others. `min_worker` and
-    `max_worker` name who sent the extremes. `full_dist` holds the finite values in the order of arrival while
-    `exact`, and is empty past the daemon's `retain_values`; `buckets` holds the distribution always.
+    are over these: NaN where there are none, `sum` then 0. `num_nan` and `num_inf` count the others.
+    `min_worker` and `max_worker` name who sent the extremes. `full_dist` holds the finite values in the order
+    of arrival while `exact`, and is empty past the daemon's `retain_values`; `buckets` holds the distribution
+    always.
 
     A MOST_RECENT series pools the latest value of each worker: `last` is the newest of these, and the other
     fields are over one value a worker.

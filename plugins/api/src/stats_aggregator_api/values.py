@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
@@ -50,11 +51,11 @@ class Values(Sequence[float]):
     def __reduce__(self) -> tuple[type[Values], tuple[bytes]]:
         return Values, (self.tobytes(),)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        import numpy as np  # only who asks for an array needs numpy
-
-        found = np.frombuffer(self._view.cast("B"), dtype=np.float64)
-        return np.array(found, dtype=dtype) if copy or dtype is not None else found
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        """What numpy asks for; so it is not imported here."""
+        order = "<" if sys.byteorder == "little" else ">"
+        return {"version": 3, "typestr": f"{order}f8", "shape": (len(self),), "data": self._view.obj}
 
     def tobytes(self) -> bytes:
         """Return the values as float64 in the machine's byte order."""

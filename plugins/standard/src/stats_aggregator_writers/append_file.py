@@ -49,12 +49,11 @@ class AppendFile:
             self._last = None
             if period_id in self._ids:
                 return
-            end, self._end = self._end, None  # should the write fail, the file is mended first next time
-            data = lines if end else self._header + lines
-            append(descriptor, data)
-            if not end:
+            data = lines if self._end else self._header + lines
+            append(descriptor, data)  # should it fail, the size is another, and the file is mended next time
+            if not self._end:
                 sync_directory(os.path.dirname(self._path))
-            self._end = end + len(data)
+            self._end += len(data)
             self._remember(period_id)
 
     def _mend(self, descriptor: int) -> int:

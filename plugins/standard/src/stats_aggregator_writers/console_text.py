@@ -59,7 +59,7 @@ def period_line(
     sentences = [f"Step: {period.step}", f"Time Elapsed: {seconds(period.end - start)}"]
     rest = [key for key in shown if key not in (REWARD_KEY, ELO_KEY)]
     reward = shown.get(REWARD_KEY)
-    if reward is not None and reward.num:
+    if reward is not None:
         sentences += [f"Mean Reward: {figure(reward.mean)}", f"Std of Reward: {figure(reward.std)}"]
     elif TRAINING_KEY in values:
         sentences.append("No episode ended since the last summary")

@@ -1,0 +1,33 @@
+"""`make bench`: the first figures, each beside a reference measured in the same run.
+
+Machines are shared and noisy: read the ratios, and medians of several runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+
+from tests.bench.add_stat import measure_add_stat
+from tests.bench.intake import measure_client, measure_intake
+
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+
+
+def main() -> None:
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    figures = {"add_stat": measure_add_stat(), "intake": measure_intake(), "client": measure_client()}
+    for title, rows in figures.items():
+        print(title)
+        for row in rows:
+            print(f"  {row['what']:<58} {row['figure']:>12,.1f} {row['unit']:<20} {row['beside']}")
+        print()
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
+    print(f"as JSON in {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
+
+
+if __name__ == "__main__":
+    main()
