@@ -57,18 +57,32 @@ class WriteRound:
     owed: set[bytes] = field(default_factory=set)
     began_ns: int = 0
 
-    def write(self, session: bytes, now_ns: int, is_live: Callable[[bytes], bool]) -> bool:
-        """Take a WRITE; return whether it closes the period."""
+    def is_late(self, session: bytes, is_past: bool, is_live: Callable[[bytes], bool]) -> bool:
+        """Return whether a WRITE is for a round that was closed without it.
+
+        It is where the session owes one, and where a newcomer among other writers writes a step that
+        `is_past`: taken for this round, it would stay a round behind the others for ever.
+        """
         if session in self.owed:
+            return True
+        return is_past and session not in self.writers and any(map(is_live, self.writers))
+
+    def take(self, session: bytes, late: bool, now_ns: int) -> bool:
+        """Take a WRITE; return whether the session has written in this round before."""
+        self.writers.add(session)
+        if late:
             self.owed.discard(session)
             return False
-        self.writers.add(session)
         if session in self.written:
             return True
         if not self.written:
             self.began_ns = now_ns
         self.written.add(session)
-        return all(writer in self.written or not is_live(writer) for writer in self.writers)
+        return False
+
+    def is_complete(self, is_live: Callable[[bytes], bool]) -> bool:
+        """Return whether every live writing session has written."""
+        return bool(self.written) and not self.missing(is_live)
 
     def is_due(self, now_ns: int, grace_ns: int) -> bool:
         """Return whether grace has passed since the round's first WRITE."""

@@ -60,7 +60,7 @@ class Closed(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A frame of a GROUP and where it belongs."""
+    """A frame of a GROUP and where it belongs; `late` for its window, or for its round of WRITEs."""
 
     ordinal: int
     late: bool

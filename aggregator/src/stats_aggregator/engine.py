@@ -67,7 +67,8 @@ class Engine:
     """The one owner of journal and state.
 
     `handle` takes a group of `(peer, frame)`, `tick` lets time pass; both return the `(peer, frame)` replies
-    to send. `report` answers STATUS. While `stalled`, a group waits for room on the disk, and nothing is taken.
+    to send. `report` answers STATUS. While `stalled`, a group waits for room on the disk, and nothing is
+    taken.
     """
 
     def __init__(

@@ -65,9 +65,9 @@ class Group:
         self.shown.append((period, entry.frame))
         self.pins.add(period.key)
 
-    def add_control(self, frame: bytes, period: OpenPeriod | None) -> None:
+    def add_control(self, entry: Entry, period: OpenPeriod | None) -> None:
         """Take a WRITE or REWIND, which the journal keeps as long as the open period."""
-        self._part.entries.append(Entry(0, False, frame))
+        self._part.entries.append(entry)
         if period is not None:
             self.pins.add(period.key)
 

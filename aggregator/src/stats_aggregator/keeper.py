@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from stats_aggregator_client.wire import Batch, Rewind, Write
+from stats_aggregator_client.wire import Batch, Closing, Rewind, Write
 
 from .decisions import Closed, Entry
 from .group import Group
@@ -27,7 +27,7 @@ class PeriodKeeper:
     def batch(self, group: Group, session: Session, batch: Batch, frame: bytes) -> None:
         """Take a batch into the period it belongs to."""
         category = self._category(group, session, batch.category)
-        self._hand_over(group, category, batch)
+        self._hand_over(group, category, batch.closing)
         period, start_ns, late = category.find(batch.t_last, group.now_ns)
         if period is None:
             period = self._open(group, category, start_ns)
@@ -41,9 +41,9 @@ class PeriodKeeper:
         category.heard_ns = group.now_ns
         return category
 
-    def _hand_over(self, group: Group, category: Category, batch: Batch) -> None:
-        """Let WRITE end the category's periods, from the first batch that says so on."""
-        windows = category.take_closing(batch.closing)
+    def _hand_over(self, group: Group, category: Category, closing: int) -> None:
+        """Let WRITE end the category's periods, from the first message that says so on."""
+        windows = category.take_closing(closing)
         for period in windows[:-1]:
             self.close(group, category, period, "write")
         for period in windows[-1:]:
@@ -61,9 +61,13 @@ class PeriodKeeper:
     def write(self, group: Group, session: Session, write: Write, frame: bytes) -> None:
         """Take a WRITE; where it ends a period without values, that one is closed too: the step moved."""
         category = self._category(group, session, write.category)
-        closes = category.take_write(write, group.now_ns, self._state.sessions.is_live)
+        is_live, round_ = self._state.sessions.is_live, category.round
+        late = round_.is_late(write.session, write.step <= category.axis.last, is_live)
+        self._hand_over(group, category, Closing.WRITE)
+        repeats = category.take_write(write, late, group.now_ns)
+        closes = repeats or (not late and round_.is_complete(is_live))
         period, _, _ = category.find(group.now_ns, group.now_ns)
-        group.add_control(frame, period)
+        group.add_control(Entry(0, late, frame), period)
         if closes and category.by_write:
             period = period or self._open(group, category, group.now_ns)
             period.step = max(period.step, write.step)
@@ -80,7 +84,7 @@ class PeriodKeeper:
         group.cut()
         category.axis.rewind(rewind.step)
         category.boundary = -1
-        group.add_control(frame, None)
+        group.add_control(Entry(0, False, frame), None)
 
     def close(self, group: Group, category: Category, period: OpenPeriod, cause: str) -> None:
         """End a period."""

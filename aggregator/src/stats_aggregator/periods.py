@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -153,14 +153,14 @@ class Category:
             period.uncertain += batch.uncertain
             period.late += len(batch.values) // 8 if late else 0
 
-    def take_write(self, write: Write, now_ns: int, is_live: Callable[[bytes], bool]) -> bool:
-        """Take a WRITE; return whether it ends the period, for a category that WRITE ends."""
+    def take_write(self, write: Write, late: bool, now_ns: int) -> bool:
+        """Take a WRITE, `late` for a round closed without it; return whether it repeats within one."""
         self.written_by_producer = True
         self.axis.report(write.step, 0)
         for period in self.periods.values():
             if not period.window_ns:
                 period.step = max(period.step, write.step)
-        return self.round.write(write.session, now_ns, is_live)
+        return self.round.take(write.session, late, now_ns)
 
     def crosses_boundary(self) -> bool:
         """Return whether the step has reached the end of the open period, where steps end it."""

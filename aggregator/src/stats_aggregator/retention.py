@@ -37,7 +37,7 @@ class Retention:
         # Looked up before the writing begins: only that shuts out other processes.
         with self._database.reading() as connection:
             removable = [row[0] for row in connection.execute(_REMOVABLE, bounds)]
-            releasable = [row[0] for row in connection.execute(_RELEASABLE, bounds)]
+            releasable = [row[0] for row in connection.execute(_RELEASABLE, bounds) if row[0] not in removable]
             ended = [row[0] for row in connection.execute(_ENDED_RUNS, bounds)]
         steps = 0
         for step, found in ((self._remove, removable), (self._release, releasable), (self._forget, ended)):

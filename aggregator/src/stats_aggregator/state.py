@@ -187,7 +187,7 @@ class Replay:
                 self.properties.append((session.run, message))
                 pins.add((message.session, message.seq))
             elif isinstance(message, Write):
-                category.take_write(message, 0, lambda _: False)
+                category.take_write(message, entry.late, 0)
             elif isinstance(message, Rewind):
                 category.axis.rewind(message.step)
             else:

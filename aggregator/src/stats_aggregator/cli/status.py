@@ -39,7 +39,8 @@ def status(
     found = ask(where, timeout)
     if found is None:
         typer.echo(
-            f"error: no daemon answers on {where} within {timeout:g} s; start one with `stats-aggregator serve`",
+            f"error: no daemon answers on {where} within {timeout:g} s; "
+            "start one with `stats-aggregator serve`",
             err=True,
         )
         raise typer.Exit(1)
@@ -106,7 +107,7 @@ def _print(found: Mapping[str, Any], console: Console) -> None:
     )  # fmt: skip
     _rows(
         console, "writers", found["writers"],
-        ("plugin", "run", "class_name", "state", "delivered", "backlog", "set_aside", "skipped", "last_error"),
+        ("plugin", "run", "state", "delivered", "backlog", "set_aside", "skipped", "last_error"),
     )  # fmt: skip
     failed = [plugin for plugin in found["plugins"] if plugin["state"] in ("failed", "set aside")]
     _rows(console, "plugins that do not run", failed, ("plugin", "distribution", "state", "why"))
