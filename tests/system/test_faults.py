@@ -76,20 +76,20 @@ def test_two_runs_with_the_same_category_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_trainers_that_write_in_step_are_pooled_round_by_round(tmp_path: Path) -> None:
-    with Daemon(tmp_path, "--grace", "1h", "--writer", "jsonl") as daemon:
-        with (
-            StatsClient(daemon.address, "a", "run") as first,
-            StatsClient(daemon.address, "b", "run") as second,
-        ):
-            for step in (1, 2, 3):
-                for client in (first, second):
-                    reporter = StatsReporter("3DBall", client)
-                    reporter.add_stat("step", float(step))
-                    reporter.write_stats(step)
-                    assert client.flush(30)
-            # Nobody knew of the second before its first WRITE; from then on a round is both of theirs.
-            wait_until(lambda: len(daemon.summaries("run")) == 3, "three periods")
-            lines = daemon.summaries("run")
+    with (
+        Daemon(tmp_path, "--grace", "1h", "--writer", "jsonl") as daemon,
+        StatsClient(daemon.address, "a", "run") as first,
+        StatsClient(daemon.address, "b", "run") as second,
+    ):
+        for step in (1, 2, 3):
+            for client in (first, second):
+                reporter = StatsReporter("3DBall", client)
+                reporter.add_stat("step", float(step))
+                reporter.write_stats(step)
+                assert client.flush(30)
+        # Nobody knew of the second before its first WRITE; from then on a round is both of theirs.
+        wait_until(lambda: len(daemon.summaries("run")) == 3, "three periods")
+        lines = daemon.summaries("run")
     stats = [line["stats"]["step"] for line in lines]
     assert [(stat["num"], stat["min"], stat["max"]) for stat in stats] == [(1, 1, 1), (3, 1, 2), (2, 3, 3)]
     assert [line["step"] for line in lines] == [1, 2, 3]

@@ -55,6 +55,8 @@ class WriteRound:
     writers: set[bytes] = field(default_factory=set)
     written: set[bytes] = field(default_factory=set)
     owed: set[bytes] = field(default_factory=set)
+    newcomer: bool = False
+    """Whether a newcomer's late WRITE waits for a round to join; it ends the period where none begins."""
     began_ns: int = 0
 
     def is_late(self, session: bytes, is_past: bool, is_live: Callable[[bytes], bool]) -> bool:
@@ -70,14 +72,17 @@ class WriteRound:
     def take(self, session: bytes, late: bool, now_ns: int) -> bool:
         """Take a WRITE; return whether the session has written in this round before."""
         self.writers.add(session)
-        if late:
+        if late and session in self.owed:
             self.owed.discard(session)
             return False
         if session in self.written:
             return True
-        if not self.written:
+        if not (self.written or self.newcomer):
             self.began_ns = now_ns
-        self.written.add(session)
+        if late:
+            self.newcomer = True
+        else:
+            self.written.add(session)
         return False
 
     def is_complete(self, is_live: Callable[[bytes], bool]) -> bool:
@@ -86,13 +91,16 @@ class WriteRound:
 
     def is_due(self, now_ns: int, grace_ns: int) -> bool:
         """Return whether grace has passed since the round's first WRITE."""
-        return bool(self.written) and now_ns >= self.began_ns + grace_ns
+        return (bool(self.written) or self.newcomer) and now_ns >= self.began_ns + grace_ns
 
     def missing(self, is_live: Callable[[bytes], bool]) -> list[bytes]:
-        """Return the live writing sessions that have not written in this round."""
+        """Return the live writing sessions that have not written in the round that others began."""
+        if not self.written:
+            return []
         return sorted(writer for writer in self.writers - self.written if is_live(writer))
 
     def close(self, owed: Iterable[bytes]) -> None:
         """End the round."""
         self.owed.update(owed)
         self.written.clear()
+        self.newcomer = False

@@ -19,7 +19,7 @@ from .history import History
 from .report import Outcome, print_report
 from .view import Moment, View, make_view
 
-EPISODES = 500
+EPISODES = 600
 """How many each worker is given time for: enough for the search to get good."""
 
 _LOOK_EVERY_S = 0.1

@@ -62,13 +62,13 @@ def print_report(console: Console, outcome: Outcome) -> None:
 
 
 def _table(category: str, lines: Sequence[PeriodLine], width: int) -> Table:
-    table = Table(box=None, pad_edge=False, width=width, header_style="")
+    table = Table(box=None, padding=0, width=width, header_style="")
     heading = Text(category, style="bold cyan")
     heading.append(f"   {lines[-1].step:,} steps, {len(lines)} periods", style="dim")
     table.add_column(heading, ratio=1, no_wrap=True)
     for name in ("first", "last", "min", "max", "num"):
         style = "bold" if name in ("first", "last") else ""
-        table.add_column(Text(name, style="dim"), justify="right", width=7, style=style)
+        table.add_column(Text(name, style="dim"), justify="right", width=8, style=style)
     for key in sorted({key for line in lines for key in line.stats}):
         found = [line.stats[key] for line in lines if key in line.stats]
         # The last period was cut short when the workers ended, so the one before says more.
@@ -88,9 +88,7 @@ def _print_counts(console: Console, outcome: Outcome) -> None:
         said = Text(f"counted {pooled:,} of {outcome.episodes:,} episodes", style="bold green")
         console.print(said.append(": each that a worker played, once", style="not bold default"))
     else:
-        console.print(
-            Text(f"error: counted {pooled:,} of {outcome.episodes:,} episodes", style="bold red")
-        )
+        console.print(Text(f"error: counted {pooled:,} of {outcome.episodes:,} episodes", style="bold red"))
 
 
 def _print_files(console: Console, run_dir: Path) -> None:

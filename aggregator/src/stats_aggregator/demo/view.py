@@ -107,19 +107,20 @@ def _progress(moment: Moment, width: int) -> RenderableType:
         return Text("starting a daemon and its workers ...", style="dim")
     elapsed_s = min(moment.elapsed_s, moment.seconds)
     said = f" {elapsed_s:3.0f} of {moment.seconds:.0f} s"
+    bar = ProgressBar(moment.seconds, elapsed_s, width=width - len(said), complete_style="cyan")
     grid = Table.grid()
-    grid.add_row(ProgressBar(moment.seconds, elapsed_s, width=width - len(said)), Text(said, style="dim"))
+    grid.add_row(bar, Text(said, style="dim"))
     return grid
 
 
 def _table(line: PeriodLine, width: int) -> Table:
-    table = Table(box=None, pad_edge=False, width=width, header_style="")
+    table = Table(box=None, padding=0, width=width, header_style="")
     heading = Text(line.category, style="bold cyan")
     heading.append(f"   step {line.step:,}   {_workers(line)}", style="dim")
     table.add_column(heading, ratio=1, no_wrap=True)
     for name in ("value", "std", "min", "max", "num"):
         table.add_column(
-            Text(name, style="dim"), justify="right", width=7, style="bold" if name == "value" else ""
+            Text(name, style="dim"), justify="right", width=8, style="bold" if name == "value" else ""
         )
     for key in sorted(line.stats):
         table.add_row(row_name(key, line.stats[key]), *_cells(line.stats[key]))
