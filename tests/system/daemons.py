@@ -30,21 +30,29 @@ def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = WAIT_
 class Daemon:
     """`stats-aggregator serve` on a port of its own; a restart keeps port and directories."""
 
-    def __init__(self, directory: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *options: str,
+        environment: dict[str, str] | None = None,
+        python: str = sys.executable,
+    ) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.results = directory / "results"
         self.log = directory / "serve.log"
         self._options = options
+        self._python = python
         self._environment = {**os.environ, **(environment or {})}
         self._bind = "tcp://127.0.0.1:0"
         self._process: subprocess.Popen[str] | None = None
         self.address = ""
         self.ready_line = ""
+        self.printed = ""
 
     def start(self) -> Daemon:
         """Start, and wait until it says that it listens."""
-        command = [sys.executable, "-m", "stats_aggregator", "serve", "--bind", self._bind]
+        command = [self._python, "-m", "stats_aggregator", "serve", "--bind", self._bind]
         command += ["--data-dir", str(self.directory / "data"), "--results-dir", str(self.results)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -83,7 +91,8 @@ class Daemon:
         if process.poll() is None:
             process.send_signal(number)
         assert process.stdout is not None
-        process.stdout.close()
+        with process.stdout as stdout:
+            self.printed += stdout.read()
         return process.wait(WAIT_S)
 
     def status(self) -> dict[str, Any]:

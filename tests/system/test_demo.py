@@ -140,32 +140,19 @@ def test_a_demo_that_is_killed_leaves_no_process_behind(start):
     demo.assert_no_process_is_left()
 
 
-def test_a_worker_that_dies_is_said(start):
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(b"stats_aggregator.demo.worker", r"worker env-\d"), (b"stats_aggregator\0serve", "the daemon")],
+)
+def test_a_process_that_dies_ends_the_demo_and_is_said(start, module, name):
     demo = start(60)
     demo.wait_for_first_period()
-    worker = next(pid for pid in demo.descendants if is_worker(pid))
-    os.kill(worker, signal.SIGKILL)
+    victim = next(pid for pid in demo.descendants if module in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(victim, signal.SIGKILL)
     code, out, _ = demo.finish()
     assert code == 1
-    assert re.search(r"^error: worker env-\d was killed by signal 9", out, re.MULTILINE)
+    assert re.search(rf"^error: {name} was killed by signal 9", out, re.MULTILINE)
     demo.assert_no_process_is_left()
-
-
-def is_worker(pid):
-    return b"stats_aggregator.demo.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def test_a_daemon_that_cannot_start_is_said(tmp_path):
-    (tmp_path / "results").write_text("no directory")
-    done = subprocess.run(
-        [PROGRAM, "demo", "--seconds", "3", "--workers", "1"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-    )
-    assert done.returncode == 1
-    assert "error: " in done.stdout
 
 
 def test_without_gymnasium_it_says_what_to_install(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -34,9 +35,12 @@ def test_an_open_address_is_refused_with_the_sentence_that_helps(tmp_path: Path,
 
 
 def test_an_open_address_is_taken_with_auth_off(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path, "--auth", "off", "--bind", "tcp://0.0.0.0:0", "--writer", "jsonl")
-    with daemon:
+    path = tmp_path / "address"
+    options = ["--auth", "off", "--bind", "tcp://0.0.0.0:0", "--address-file", str(path), "--writer", "jsonl"]
+    with Daemon(tmp_path, *options) as daemon:
         port = daemon.address.rpartition(":")[2]
+        # Workers elsewhere cannot connect to "everywhere": the file names this host.
+        assert path.read_text() == f"tcp://{socket.gethostname()}:{port}\n"
         with StatsClient(f"tcp://127.0.0.1:{port}", run="run") as client:
             client.reporter("c").add_stat("k", 1.0)
             assert client.flush(30)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import StatsAggregatorError
+from ..errors import JournalError, StatsAggregatorError, StoreError
 from .check import check
 from .demo import demo
 from .plugins import plugins
@@ -42,9 +42,9 @@ def _app(
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's is one sentence and exit code 2."""
+    """Run the command line; a mistake of the user's is one sentence and exit code 2, a disk's is 1."""
     try:
         app()
     except StatsAggregatorError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, JournalError | StoreError) else 2)

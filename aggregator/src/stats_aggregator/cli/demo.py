@@ -17,13 +17,20 @@ def demo(
     seconds: Annotated[float, typer.Option(min=3, max=3600, help="How long the workers train.")] = 20,
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes train.")] = 4,
     results_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="What is written goes below DIR/demo-DATE-TIME.")
+        Path,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            writable=True,
+            help="What is written goes below DIR/demo-DATE-TIME.",
+        ),
     ] = Path("results"),
 ) -> None:
     """Watch workers train CartPole while one daemon pools their stats.
 
-    Each worker is a process of its own that searches for a policy. Exit codes: 0 every episode was counted
-    once; 1 something failed; 130 after Ctrl-C, which ends all processes.
+    Each worker is a process of its own that searches for a policy; Ctrl-C ends all of them.
+
+    Exit codes: 0 every episode was counted once; 1 something failed; 2 Gymnasium is missing; 130 Ctrl-C.
     """
     if importlib.util.find_spec("gymnasium") is None:
         typer.echo(

@@ -10,6 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ..config import load_config
@@ -41,11 +42,11 @@ def _table(entries: list[PluginEntry]) -> Table:
     for entry in entries:
         colour = colours.get(entry.state, "dim")
         table.add_row(
-            entry.key,
+            escape(entry.key),
             f"[{colour}]{entry.state}[/]",
             entry.distribution,
             entry.version,
             entry.group,
-            entry.why,
+            escape(entry.why),
         )
     return table

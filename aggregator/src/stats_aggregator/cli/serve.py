@@ -8,6 +8,7 @@ import os
 import typer
 
 from ..config import Config
+from ..errors import SettingError
 from ..server import Server
 from .settings import takes_settings
 
@@ -23,13 +24,20 @@ def serve(config: Config) -> None:
     setting is wrong; 3 something waits in the data directory for the next start.
     """
     logging.basicConfig(
-        level=os.environ.get("STATS_AGGREGATOR_LOG_LEVEL", "INFO").upper(),
+        level=_log_level(os.environ.get("STATS_AGGREGATOR_LOG_LEVEL") or "INFO"),
         format="%(asctime)s %(levelname)-7s %(message)s",
         datefmt="%H:%M:%S",
     )
     server = Server(config)
-    typer.echo(
+    ready = (
         f"listening on {server.address} (run {server.run}, data in {config.data_dir}, "
         f"results in {config.results_dir})"
     )
-    raise typer.Exit(server.serve())
+    raise typer.Exit(server.serve(on_ready=lambda: typer.echo(ready)))
+
+
+def _log_level(name: str) -> int:
+    level = logging.getLevelName(name.upper())
+    if not isinstance(level, int):
+        raise SettingError("STATS_AGGREGATOR_LOG_LEVEL", name, "DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    return level

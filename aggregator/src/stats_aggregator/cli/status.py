@@ -10,9 +10,10 @@ from typing import Annotated, Any, Optional
 import typer
 import zmq
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from stats_aggregator_client.wire import Status, StatusReply, decode, encode
+from stats_aggregator_client.wire import Status, StatusReply, WireError, decode, encode
 
 from ..config import DEFAULT_BIND
 
@@ -67,6 +68,7 @@ def ask(address: str, timeout_s: float) -> Mapping[str, Any] | None:
     """Return the status of the daemon at `address`, or None where it does not answer in time."""
     with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
         dealer.setsockopt(zmq.LINGER, 0)
+        dealer.setsockopt(zmq.IPV6, "[" in address)
         try:
             dealer.connect(address)
         except zmq.ZMQError as error:
@@ -75,7 +77,10 @@ def ask(address: str, timeout_s: float) -> Mapping[str, Any] | None:
         dealer.send(encode(Status()))
         if not dealer.poll(int(timeout_s * 1000)):
             return None
-        reply = decode(dealer.recv())
+        try:
+            reply = decode(dealer.recv())
+        except WireError:
+            return None  # something else listens there
         return reply.status if isinstance(reply, StatusReply) else None
 
 
@@ -132,4 +137,5 @@ def _rows(console: Console, title: str, rows: Sequence[Mapping[str, Any]], colum
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.1f}"
-    return f"{value:,}" if isinstance(value, int) else str(value).splitlines()[0] if value else ""
+    # Names and errors may hold brackets that are no markup.
+    return f"{value:,}" if isinstance(value, int) else escape(str(value).splitlines()[0]) if value else ""

@@ -12,7 +12,7 @@ _BAR_CELLS = 3  # two of the bar, one between it and the next
 
 
 def bars(values: Sequence[float], top: float, height: int, width: int) -> Text:
-    """Return the newest `values` that fit into `width` cells, as bars of `height` lines; `top` fills all of them."""
+    """Return the newest `values` that fit into `width` cells as bars; `top` fills all `height` lines."""
     label = len(f"{top:g} ")
     shown = values[-((width - label) // _BAR_CELLS) :]
     text = Text(no_wrap=True)

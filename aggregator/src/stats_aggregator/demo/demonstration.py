@@ -53,9 +53,11 @@ class Demonstration:
         """Run all of it; return the exit code: 0, 1 where something failed, 128 + N after signal N."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        with tempfile.TemporaryDirectory(prefix="stats-aggregator-demo-") as scratch:
-            with Crew(Path(scratch)) as crew:
-                outcome = self._perform(crew, Path(scratch))
+        with (
+            tempfile.TemporaryDirectory(prefix="stats-aggregator-demo-") as scratch,
+            Crew(Path(scratch)) as crew,
+        ):
+            outcome = self._perform(crew, Path(scratch))
         print_report(self._console, outcome)
         return 128 + self._signal if self._signal else 0 if outcome.good else 1
 
@@ -76,15 +78,7 @@ class Demonstration:
             if fault := _end(daemon, _DAEMON_ENDS_WITHIN_S):
                 faults.append(fault)
             self._look(view)
-        totals = [member.output() for member in workers]
-        faults += [
-            f"{member.name} could not deliver all that it had"
-            for member, total in zip(workers, totals, strict=True)
-            if total and not total["acknowledged"]
-        ]
-        said_all = not faults
-        episodes = sum(total.get("episodes", 0) for total in totals) if said_all else None
-        return Outcome(self._history, self._run_dir, episodes, list(dict.fromkeys(faults)))
+        return Outcome(self._history, self._run_dir, *_account(workers, faults))
 
     def _start_daemon(self, crew: Crew, scratch: Path) -> Member:
         return crew.start(
@@ -132,6 +126,19 @@ class Demonstration:
         elapsed_s = (self._clock.now_ns() - lines[0].start) / 1e9 if lines else 0.0
         view.show(Moment(elapsed_s, self._plan.seconds, self._history, news))
         return elapsed_s
+
+
+def _account(workers: list[Member], faults: list[str]) -> tuple[int | None, list[str]]:
+    """Return how many episodes the workers counted, where all could say, and what failed."""
+    totals = {member.name: member.output() for member in workers}
+    # Where something failed before, undelivered values are its consequence.
+    faults = faults or [
+        f"{name} could not deliver all that it had"
+        for name, total in totals.items()
+        if total and not total["acknowledged"]
+    ]
+    episodes = None if faults else sum(total.get("episodes", 0) for total in totals.values())
+    return episodes, list(dict.fromkeys(faults))
 
 
 def _ended_early(member: Member) -> str | None:

@@ -21,7 +21,7 @@ from . import search, series
 from .cartpole import NUM_WEIGHTS, CartPole, Episode
 from .pace import Pace
 
-_DELIVER_WITHIN_S = 10.0
+_DELIVER_WITHIN_S = 5.0
 
 
 class Worker:
