@@ -30,6 +30,14 @@ def check_bind(setting: str, address: str, auth: str) -> None:
         )
 
 
+def reachable_address(address: str, host_name: str) -> str:
+    """Return the address for workers elsewhere: one that listens everywhere is reached by the host's name."""
+    for everywhere in ("tcp://0.0.0.0:", "tcp://[::]:"):
+        if address.startswith(everywhere):
+            return f"tcp://{host_name}:{address.removeprefix(everywhere)}"
+    return address
+
+
 def _is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True

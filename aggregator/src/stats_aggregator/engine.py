@@ -18,6 +18,7 @@ from stats_aggregator_client.wire import (
     Hello,
     Partial,
     Property,
+    RejectCode,
     Rewind,
     Status,
     StatusReply,
@@ -28,8 +29,9 @@ from stats_aggregator_client.wire import (
     encode,
 )  # fmt: skip
 
+from .accumulators import NotFinite
 from .clock import Clock
-from .closer import Closer
+from .closer import Closer, RunBegan
 from .errors import JournalFull
 from .group import Group
 from .journal import Journal, NullJournal
@@ -44,6 +46,8 @@ log = logging.getLogger(__name__)
 
 _MAX_WAITING = 2
 """Jobs that may wait for the closer before credit is withdrawn."""
+_MAX_BACKLOG = 1024
+"""Jobs that may wait for the closer before nothing more is taken."""
 _JUDGE_EVERY_NS = 1_000_000_000
 
 Received = tuple[bytes, bytes]
@@ -100,6 +104,7 @@ class Engine:
         self._grace_ns = grace_ns
         self._windows_ns = tuple(windows_ns)
         self.stopping = False
+        self._begun_runs: set[str] = set()
         self._waiting_group: Group | None = None
         self._credit_withdrawn = False
         self._judged_ns = 0
@@ -112,11 +117,16 @@ class Engine:
     def handle(self, received: Iterable[Received]) -> list[Received]:
         """Take a group of messages, store it, and return the replies."""
         group = Group(self._clock.now_ns())
+        # Who ignores the credit must not fill the memory with periods that wait for the closer.
+        self.reception.stalled = self.stalled or self.closer.waiting > _MAX_BACKLOG
         for peer, frame in received:
             try:
                 message = decode(frame)
             except WireError as error:
                 self.reception.refuse_frame(group, peer, error)
+                continue
+            except RecursionError:
+                self.reception.refuse_frame(group, peer, WireError(RejectCode.MALFORMED, "nested too deeply"))
                 continue
             self._take(group, peer, frame, message)
         return self._commit(group)
@@ -141,7 +151,8 @@ class Engine:
         elif isinstance(message, Status):
             group.replies.append((peer, StatusReply(self._report())))
         else:
-            reception.drop("kind", f"{type(message).__name__} is no message for a daemon")
+            text = f"{type(message).__name__} is no message for a daemon"
+            reception.refuse_frame(group, peer, WireError(RejectCode.KIND, text))
 
     def _control(
         self, group: Group, session: Session, frame: bytes, message: Partial | Property | Write | Rewind
@@ -164,7 +175,6 @@ class Engine:
             except JournalFull as error:
                 log.error("not acknowledging: %s", error)
                 self._waiting_group = group
-                self.reception.stalled = True
                 return []
             self._apply(group)
         return self._replies(group)
@@ -172,6 +182,10 @@ class Engine:
     def _apply(self, group: Group) -> None:
         for session in (*group.acks.values(), *group.welcomes.values()):
             session.durable_seq = session.taken_seq
+        for session in group.welcomes.values():
+            if session.run not in self._begun_runs:
+                self._begun_runs.add(session.run)
+                self.closer.submit(RunBegan(session.run, group.now_ns))
         for period, frame in group.shown if self._feed.wanted else ():
             self._feed.batch(*period.key, frame)
         for period in group.apply():
@@ -185,27 +199,18 @@ class Engine:
     def _say_oddities(self, period: OpenPeriod) -> None:
         """Log what producers should know of: NaN and infinities, and disagreement on an aggregation."""
         run, category, _ = period.key
-        accumulator = period.accumulator
-        for found in accumulator.not_finite:
-            self._sayings.once(
-                ("not finite", run, category, found.key),
-                "%s of %s is NaN or infinite, first from worker %s (step %s); such values are counted apart",
-                found.key,
-                category,
-                found.worker,
-                found.step,
-            )
-        for odd in accumulator.disagreements:
-            self._sayings.once(
-                ("aggregation", run, category, odd.key),
-                "%s of %s: worker %s sent it as %s, worker %s as %s; the first stands for the period",
-                odd.key,
-                category,
-                odd.worker,
-                odd.taken.name,
-                odd.other_worker,
-                odd.refused.name,
-            )
+        for odd in period.accumulator.take_oddities():
+            if isinstance(odd, NotFinite):
+                text = (
+                    f"is NaN or infinite, first from worker {odd.worker} (step {odd.step}); such values are "
+                    "counted apart"
+                )
+            else:
+                text = (
+                    f"came as {odd.taken.name} from worker {odd.worker} and as {odd.refused.name} from "
+                    f"worker {odd.other_worker}; the first stands for the period"
+                )
+            self._sayings.once((type(odd), run, category, odd.key), "%s of %s %s", odd.key, category, text)
 
     def _replies(self, group: Group) -> list[Received]:
         credit, time_ns = self._credit_bytes(), group.now_ns
@@ -269,7 +274,6 @@ class Engine:
             return []
         log.warning("there is room on the disk again: going on")
         self._waiting_group = None
-        self.reception.stalled = False
         self._apply(group)
         return self._replies(group)
 
@@ -305,15 +309,17 @@ class Engine:
     # The end.
 
     def stop(self, close_all: bool) -> int:
-        """Close the periods that time ends, or all; return how many values wait for the next start.
+        """Close what ends with the daemon, or all; return how many values wait for the next start.
 
         Nothing is acknowledged any more; a disk that is full now keeps all for the next start.
         """
         self.stopping = True
+        keeper = self.keeper
         if self._waiting_group is None:
             group = Group(self._clock.now_ns())
-            keeper = self.keeper
-            for category, period in keeper.all_periods() if close_all else keeper.time_periods():
-                keeper.close(group, category, period, "stop")
+            for category, period, cause in keeper.ending(close_all):
+                keeper.close(group, category, period, cause)
             self._commit(group)
-        return sum(period.accumulator.num_values for _, period in self.keeper.all_periods())
+        ended = self._waiting_group.ended if self._waiting_group is not None else []
+        waiting = [*(period for _, period in keeper.open_periods()), *(period for period, _ in ended)]
+        return sum(period.accumulator.num_values for period in waiting)

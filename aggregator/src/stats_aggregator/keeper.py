@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from stats_aggregator_client.wire import Batch, Closing, Rewind, Write
 
 from .decisions import Closed, Entry
 from .group import Group
-from .periods import Category, OpenPeriod
+from .periods import Category, OpenPeriod, is_empty
 from .sayings import Sayings
 from .sessions import Session
 from .state import EndedPeriod, State
@@ -30,6 +30,10 @@ class PeriodKeeper:
         self._hand_over(group, category, batch.closing)
         period, start_ns, late = category.find(batch.t_last, group.now_ns)
         if period is None:
+            if category.by_time and is_empty(batch):
+                category.pass_by(batch, session.worker)
+                group.add_passing(frame)
+                return
             period = self._open(group, category, start_ns)
         category.admit(batch, session.worker, period, late)
         group.add_batch(Entry(period.key.ordinal, late, frame), period, batch, session.worker)
@@ -48,8 +52,7 @@ class PeriodKeeper:
             self.close(group, category, period, "write")
         for period in windows[-1:]:
             # The newest window goes on as the period that the first WRITE ends.
-            period.window_ns = 0
-            group.open(period)
+            group.open(category.open(period.key.ordinal, period.start_ns, 0, period.accumulator))
 
     def _open(self, group: Group, category: Category, start_ns: int) -> OpenPeriod:
         window_ns = category.window_ns if category.by_time else 0
@@ -80,10 +83,7 @@ class PeriodKeeper:
         category = self._category(group, session, rewind.category)
         for period in list(category.periods.values()):
             self.close(group, category, period, "rewind")
-        # The group is cut, so that a replay, too, ends the periods before the axis goes back.
-        group.cut()
         category.axis.rewind(rewind.step)
-        category.boundary = -1
         group.add_control(Entry(0, False, frame), None)
 
     def close(self, group: Group, category: Category, period: OpenPeriod, cause: str) -> None:
@@ -98,35 +98,42 @@ class PeriodKeeper:
         closed = Closed(
             *period.key,
             end_ns=category.end_of(period, group.now_ns),
+            window_ns=period.window_ns,
             step=category.axis.step_for(period.step, period.key.ordinal),
             workers_expected=len(expected),
             duplicates=period.duplicates,
             cause=cause,
             owed=owed,
         )
-        category.finish(closed.ordinal, closed.end_ns, closed.step, cause, owed)
+        category.finish(closed)
         group.close(EndedPeriod(period, closed))
 
     def due(self, now_ns: int) -> Iterator[tuple[Category, OpenPeriod, str]]:
         """Yield what ends by the clock, and why; the caller closes it before it asks for the next."""
         for category in list(self._state.categories.values()):
             if category.periods:
-                for period, cause in list(category.due(now_ns, self._grace_ns)):
+                is_live = self._state.sessions.is_live
+                for period, cause in list(category.due(now_ns, self._grace_ns, is_live)):
                     yield category, period, cause
 
-    def time_periods(self) -> Iterator[tuple[Category, OpenPeriod]]:
-        """Yield the open periods that time ends, for a daemon that stops."""
-        yield from self._open_periods(lambda period: period.window_ns > 0)
+    def ending(self, close_all: bool) -> Iterator[tuple[Category, OpenPeriod, str]]:
+        """Yield what ends with the daemon, and why: what time ends, what was written, or all.
 
-    def all_periods(self) -> Iterator[tuple[Category, OpenPeriod]]:
-        """Yield every open period."""
-        yield from self._open_periods(lambda _: True)
+        A round of WRITEs that has begun waits for nobody any more.
+        """
+        for category, period in self.open_periods():
+            if period in category.written_periods():
+                yield category, period, "grace"
+            elif close_all or period.window_ns > 0:
+                yield category, period, "stop"
 
-    def _open_periods(self, wanted: Callable[[OpenPeriod], bool]) -> Iterator[tuple[Category, OpenPeriod]]:
-        for category in list(self._state.categories.values()):
-            for period in sorted(category.periods.values(), key=lambda period: period.start_ns):
-                if wanted(period):
-                    yield category, period
+    def open_periods(self) -> list[tuple[Category, OpenPeriod]]:
+        """Return every open period, those of a category in order of time."""
+        return [
+            (category, period)
+            for category in self._state.categories.values()
+            for period in sorted(category.periods.values(), key=lambda period: period.start_ns)
+        ]
 
     def say_who_waits(self, now_ns: int) -> None:
         """Say once of a category that has values and nobody who writes them."""

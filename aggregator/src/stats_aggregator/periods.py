@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from stats_aggregator_client.wire import Batch, Closing, Write
+from stats_aggregator_client.wire import INT64_MAX, Batch, Closing, Write
 
 from .accumulators import Accumulator
 from .axis import Axis, WriteRound
+from .decisions import Closed
 from .every import AUTO_WINDOW_NS, Every, Mode
+
+MAX_OPEN_WINDOWS = 10_000
+"""Windows of a category that may be open at once, as after hours without a daemon; more values are late."""
 
 
 class PeriodKey(NamedTuple):
@@ -58,6 +62,8 @@ class Category:
     axis: Axis = field(default_factory=Axis)
     round: WriteRound = field(default_factory=WriteRound)
     periods: dict[int, OpenPeriod] = field(default_factory=dict)
+    windows: dict[tuple[int, int], OpenPeriod] = field(default_factory=dict)
+    """Those of `periods` that time ends, by start and length."""
     senders: set[str] = field(default_factory=set)
     heard_ns: int = 0
     boundary: int = -1
@@ -82,8 +88,7 @@ class Category:
     def go_on_after(self, ordinal: int, step: int, end_ns: int) -> None:
         """Go on behind a period that the store has as closed."""
         self.next_ordinal = ordinal + 1
-        if self.every.mode is Mode.TIME:
-            self.closed_through_ns = end_ns
+        self.closed_through_ns = end_ns
         if step != ordinal:  # else nobody counted steps, and the ordinal stood for them
             self.axis.last = step
 
@@ -94,7 +99,7 @@ class Category:
         self.written_by_producer = True
         if self.every.mode is not Mode.AUTO:
             return []
-        return sorted(self._windows(), key=lambda period: period.start_ns)
+        return self._sorted_windows()
 
     def find(self, t_last: int, now_ns: int) -> tuple[OpenPeriod | None, int, bool]:
         """Return the open period for values up to `t_last`; where there is none, None and its start.
@@ -103,41 +108,37 @@ class Category:
         """
         if not self.by_time:
             untimed = (period for period in self.periods.values() if not period.window_ns)
-            return max(untimed, key=lambda period: period.key.ordinal, default=None), t_last, False
+            newest = max(untimed, key=lambda period: period.key.ordinal, default=None)
+            return newest, min(t_last, now_ns), False
         width = self.window_ns
         start = t_last - t_last % width
-        found = self._window(start, width)
+        found = self.windows.get((start, width))
         current = now_ns - now_ns % width
-        late = found is None and (start + width <= self.closed_through_ns or start > current + width)
+        is_far = start + width <= self.closed_through_ns or start > current + width
+        late = found is None and (is_far or len(self.windows) >= MAX_OPEN_WINDOWS)
         if late:
             start = current
-            newest = max(self._windows(), key=lambda period: period.start_ns, default=None)
-            found = self._window(start, width) or newest
+            newest = max(self.windows.values(), key=lambda period: period.start_ns, default=None)
+            found = self.windows.get((start, width)) or newest
         return found, start, late
 
-    def _windows(self) -> Iterator[OpenPeriod]:
-        return (period for period in self.periods.values() if period.window_ns)
-
-    def _window(self, start_ns: int, window_ns: int) -> OpenPeriod | None:
-        for period in self._windows():
-            if period.start_ns == start_ns and period.window_ns == window_ns:
-                return period
-        return None
+    def _sorted_windows(self) -> list[OpenPeriod]:
+        return sorted(self.windows.values(), key=lambda period: period.start_ns)
 
     def open(self, ordinal: int, start_ns: int, window_ns: int, accumulator: Accumulator) -> OpenPeriod:
         """Begin a period, or change what ends one that is open."""
-        if ordinal in self.periods:
-            self.periods[ordinal].window_ns = window_ns
-            return self.periods[ordinal]
-        key = PeriodKey(self.run, self.name, ordinal)
-        period = self.periods[ordinal] = OpenPeriod(key, start_ns, window_ns, accumulator)
         self.next_ordinal = max(self.next_ordinal, ordinal + 1)
-        if self.every.mode is Mode.STEPS and self.boundary < 0:
-            self._set_boundary()
+        period = self.periods.get(ordinal)
+        if period is None:
+            key = PeriodKey(self.run, self.name, ordinal)
+            period = self.periods[ordinal] = OpenPeriod(key, start_ns, window_ns, accumulator)
+            if self.every.mode is Mode.STEPS:
+                self.boundary = (max(self.axis.position, 0) // self.every.steps + 1) * self.every.steps
+        self.windows.pop((period.start_ns, period.window_ns), None)
+        period.window_ns = window_ns
+        if window_ns:
+            self.windows[period.start_ns, window_ns] = period
         return period
-
-    def _set_boundary(self) -> None:
-        self.boundary = (max(self.axis.position, 0) // self.every.steps + 1) * self.every.steps
 
     def admit(self, batch: Batch, worker: str, period: OpenPeriod | None, late: bool) -> None:
         """Take a batch's step, losses and sender; its values follow when the group is stored.
@@ -149,9 +150,15 @@ class Category:
         self.written_by_producer = self.written_by_producer or batch.closing == Closing.WRITE
         if period is not None:
             period.step = max(period.step, step)
-            period.lost += batch.lost
-            period.uncertain += batch.uncertain
+            # Whatever a client claims, the sums fit the store.
+            period.lost = min(period.lost + batch.lost, INT64_MAX)
+            period.uncertain = min(period.uncertain + batch.uncertain, INT64_MAX)
             period.late += len(batch.values) // 8 if late else 0
+
+    def pass_by(self, batch: Batch, worker: str) -> None:
+        """Take the step of an empty batch for which no period opens, as if an empty one had ended with it."""
+        self.axis.last = max(self.axis.last, self.axis.report(batch.step, batch.steps))
+        self.senders.add(worker)
 
     def take_write(self, write: Write, late: bool, now_ns: int) -> bool:
         """Take a WRITE, `late` for a round closed without it; return whether it repeats within one."""
@@ -166,15 +173,24 @@ class Category:
         """Return whether the step has reached the end of the open period, where steps end it."""
         return self.every.mode is Mode.STEPS and 0 <= self.boundary <= self.axis.position
 
-    def due(self, now_ns: int, grace_ns: int) -> Iterator[tuple[OpenPeriod, str]]:
-        """Yield the periods that end by the clock, the earliest first, and why."""
-        for period in sorted(self._windows(), key=lambda period: period.start_ns):
+    def due(
+        self, now_ns: int, grace_ns: int, is_live: Callable[[bytes], bool]
+    ) -> Iterator[tuple[OpenPeriod, str]]:
+        """Yield the periods that end by the clock, the earliest first, and why.
+
+        So does the period whose round of WRITEs is complete since the last of those it waited for is gone.
+        """
+        for period in self._sorted_windows():
             if now_ns >= period.window_end_ns + grace_ns:
                 yield period, "time"
-        if self.by_write and self.round.is_due(now_ns, grace_ns):
-            untimed, _, _ = self.find(now_ns, now_ns)
-            if untimed is not None:
-                yield untimed, "grace"
+        if self.by_write and (self.round.is_due(now_ns, grace_ns) or self.round.is_complete(is_live)):
+            for period in self.written_periods():
+                yield period, "grace"
+
+    def written_periods(self) -> list[OpenPeriod]:
+        """Return the periods that a WRITE was said for, and that wait for the other writers."""
+        begun = bool(self.round.written) or self.round.newcomer
+        return [period for period in self.periods.values() if not period.window_ns] if begun else []
 
     def misfits(self) -> list[OpenPeriod]:
         """Return the periods that an earlier `every` left open and that nothing would end now."""
@@ -186,18 +202,21 @@ class Category:
             return min(period.window_end_ns, max(now_ns, period.start_ns))
         return max(now_ns, period.start_ns)
 
-    def finish(
-        self, ordinal: int, end_ns: int, step: int, cause: str, owed: Iterable[bytes]
-    ) -> OpenPeriod | None:
+    def finish(self, closed: Closed) -> OpenPeriod | None:
         """End a period; return it, or None in a replay that did not build it."""
-        period = self.periods.pop(ordinal, None)
-        self.next_ordinal = max(self.next_ordinal, ordinal + 1)
-        if cause in ("write", "grace"):
-            self.round.close(owed)
+        period = self.periods.pop(closed.ordinal, None)
+        self.next_ordinal = max(self.next_ordinal, closed.ordinal + 1)
+        if closed.cause in ("write", "grace"):
+            self.round.close(closed.owed)
         if self.axis.position >= 0:
-            self.axis.last = step
-        if period is not None and period.window_ns:
-            self.closed_through_ns = max(self.closed_through_ns, end_ns)
-        if self.every.mode is Mode.STEPS:
-            self._set_boundary()
+            self.axis.last = closed.step
+        if closed.window_ns:
+            self.closed_through_ns = max(self.closed_through_ns, closed.end_ns)
+        if period is not None:
+            self.windows.pop((period.start_ns, period.window_ns), None)
         return period
+
+
+def is_empty(batch: Batch) -> bool:
+    """Return whether a batch has neither values nor losses, hence at most a step."""
+    return not (batch.counts or batch.lost or batch.uncertain)

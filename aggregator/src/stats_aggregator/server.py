@@ -6,18 +6,20 @@ import logging
 import os
 import resource
 import signal
+import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .addresses import reachable_address
 from .clock import Clock
 from .closer import Closer
 from .config import Config
 from .control import Settings
 from .data_directory import DataDirectory
 from .engine import Engine
-from .errors import PluginError
+from .errors import PluginError, SettingError
 from .feed_sender import FeedSender
 from .ingress import Ingress
 from .outbox import Outbox
@@ -78,7 +80,8 @@ class Server:
         if config.strict and not self._writers.wait_ready(_LOAD_TIMEOUT_S):
             raise PluginError("; ".join(self._writers.refused) or "the writers' process did not start")
         if config.address_file is not None:
-            _write_address(config.address_file, self._ingress.address)
+            address = reachable_address(self._ingress.address, socket.gethostname())
+            _write_address(config.address_file, address)
 
     def _owned(self, part: Any) -> Any:
         self._closing.append(part.close)
@@ -163,7 +166,7 @@ class Server:
     def _on_writers_event(self, event: Mapping[str, Any]) -> None:
         if event["event"] == "ready":
             for plugin in event["plugins"]:
-                if plugin["state"] == "failed":
+                if plugin["state"] in ("failed", "set aside"):
                     log.warning(
                         "writer %s of %s is skipped: %s", plugin["key"], plugin["distribution"], plugin["why"]
                     )
@@ -178,12 +181,16 @@ class Server:
 
     # Running and stopping.
 
-    def serve(self) -> int:
-        """Run until SIGTERM or SIGINT; return the exit code. A second signal ends the process at once."""
+    def serve(self, on_ready: Callable[[], None]) -> int:
+        """Run until SIGTERM or SIGINT; return the exit code. A second signal ends the process at once.
+
+        `on_ready` is called when messages, and signals, are taken.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._ingress.wake_fd, warn_on_full_buffer=False)
         try:
+            on_ready()
             self._loop()
             return self._stop()
         finally:
@@ -242,12 +249,20 @@ class Server:
 def _raise_file_limit() -> None:
     # At the limit a ROUTER spins without an error, and takes nobody in.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except ValueError:
+        pass  # macOS says "no limit" and then takes none: its own default stays
 
 
 def _write_address(path: Path, address: str) -> None:
     # Whole or not at all: workers read it at any moment.
-    path.parent.mkdir(parents=True, exist_ok=True)
     beginning = path.with_name(path.name + ".new")
-    beginning.write_text(address + "\n")
-    beginning.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beginning.write_text(address + "\n")
+        beginning.replace(path)
+    except OSError as error:
+        raise SettingError(
+            "--address-file", str(path), f"a file that can be written: {error.strerror}"
+        ) from error
