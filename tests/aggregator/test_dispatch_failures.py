@@ -7,7 +7,7 @@ import pytest
 
 from stats_aggregator.plugins import Selection
 from stats_aggregator.retry import Retry
-from tests.aggregator.writers_process import install, put, site_at, until
+from tests.aggregator.writers_process import put, site_at, until
 
 
 @pytest.fixture
@@ -17,7 +17,9 @@ def site(tmp_path):
         yield site
 
 
-@pytest.mark.parametrize("error", ["ValueError('no')", "SystemExit(3)", "KeyboardInterrupt()", "MemoryError()"])
+@pytest.mark.parametrize(
+    "error", ["ValueError('no')", "SystemExit(3)", "KeyboardInterrupt()", "MemoryError()"]
+)
 def test_a_period_that_a_writer_cannot_take_is_set_aside_after_five_attempts(site, error, capfd):
     site.install(
         "bad",
@@ -91,8 +93,22 @@ def test_a_writer_that_hangs_delays_only_itself_and_does_not_keep_the_process(si
     assert site.calls("good", "close") == [["r"]], "the others were closed"
 
 
+def test_an_output_that_nobody_reads_does_not_keep_the_process(site):
+    site.install("chatty", "def fault(writer, period): print('x' * (1 << 20), flush=True)")
+    put(site.store, "r", "3DBall", 1)
+    unread, output = os.pipe()
+    with site.process(stdout=output) as process:
+        os.close(output)
+        until(lambda: site.calls("chatty", "try"), "the call that prints")
+        until(lambda: site.periods("good") == [1], "what the others get")
+        assert process.leave() == 1
+    os.close(unread)
+
+
 def test_a_plugin_that_hangs_while_it_is_imported_does_not_keep_the_process(site):
-    install(site.plugins, "hung", "import threading, pathlib\nopen(__file__ + '.in', 'w')\nthreading.Event().wait()")
+    site.install_source(
+        "hung", "import threading, pathlib\nopen(__file__ + '.in', 'w')\nthreading.Event().wait()"
+    )
     with site.process() as process:
         until(lambda: list(site.plugins.glob("*.in")), "the import")
         assert process.leave() == 1
@@ -103,7 +119,7 @@ def test_a_plugin_that_kills_the_process_three_times_is_left_out(site, where):
     if where == "fault":
         site.install("deadly", "def fault(writer, period): os._exit(9)")
     else:
-        install(site.plugins, "deadly", "import os\nos._exit(9)")
+        site.install_source("deadly", "import os\nos._exit(9)")
     for ordinal in (1, 2, 3):
         put(site.store, "r", "3DBall", ordinal)
     for death in range(3):
@@ -194,7 +210,7 @@ BROKEN = "raise TypeError('made for another version')"
 
 
 def test_a_plugin_that_cannot_be_loaded_is_reported_and_left_out(site):
-    install(site.plugins, "broken", BROKEN)
+    site.install_source("broken", BROKEN)
     put(site.store, "r", "3DBall", 1)
     with site.process() as process:
         (entry,) = [plugin for plugin in process.event("ready")["plugins"] if plugin["name"] == "broken"]
@@ -205,7 +221,7 @@ def test_a_plugin_that_cannot_be_loaded_is_reported_and_left_out(site):
 
 
 def test_strict_makes_it_fatal(site):
-    install(site.plugins, "broken", BROKEN)
+    site.install_source("broken", BROKEN)
     with site.process(strict=True) as process:
         assert process.event("refused")["why"] == [
             "broken (broken-plugin 1.0): TypeError: made for another version"

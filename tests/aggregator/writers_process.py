@@ -2,13 +2,13 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from array import array
 from contextlib import contextmanager
-from pathlib import Path
 from textwrap import dedent
 
 from stats_aggregator.control import Settings
@@ -21,7 +21,7 @@ from stats_aggregator_api import STATS_WRITER_GROUP, Buckets, Period
 DEADLINE_S = 20.0
 
 # A writer that notes every call in a file of its plugin, a JSON array a line. `fault(call)` may raise.
-RECORDER = '''
+RECORDER = """
 import json, os, threading, time
 from pathlib import Path
 from stats_aggregator_api import StatsWriter
@@ -50,7 +50,7 @@ def fault(writer, period):
 
 def writers(options):
     return [Recorder(options)]
-'''
+"""
 
 
 def until(found, what, deadline_s=DEADLINE_S):
@@ -65,25 +65,22 @@ def until(found, what, deadline_s=DEADLINE_S):
 def install(site, name, source, *, group=STATS_WRITER_GROUP, distribution=None, target=None):
     """Put a real distribution with one entry point on disk: `name = name_module:writers`."""
     distribution = distribution or f"{name}-plugin"
-    module = f"{distribution.replace('-', '_')}_{name}"
+    module = f"{distribution}_{name}".replace("-", "_").replace(".", "_")
     site.mkdir(exist_ok=True)
+    shutil.rmtree(site / "__pycache__", ignore_errors=True)  # a source of the same second is not read anew
     (site / f"{module}.py").write_text(dedent(source).replace("NAME", repr(name)))
     info = site / f"{distribution.replace('-', '_')}-1.0.dist-info"
     info.mkdir(exist_ok=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-    with (info / "entry_points.txt").open("a") as file:
-        file.write(f"[{group}]\n{name} = {target or module + ':writers'}\n")
-    return site
+    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {target or module + ':writers'}\n")
 
 
 def row(key, values, **changes):
     """Return the stored form of a series."""
-    buckets = Buckets.of(values)
-    found = SummaryRow(
-        key, 0, len(values), sum(values) / len(values), 0.0, sum(values), min(values), max(values), values[-1],
-        0, 0, "w1", "w2", True, 7, array("i", buckets.keys).tobytes(), array("q", buckets.counts).tobytes(),
-        array("d", values).tobytes(),
-    )  # fmt: skip
+    buckets, total = Buckets.of(values), sum(values)
+    moments = (len(values), total / len(values), 0.0, total, min(values), max(values), values[-1])
+    columns = (array("i", buckets.keys), array("q", buckets.counts), array("d", values))
+    found = SummaryRow(key, 0, *moments, 0, 0, "w1", "w2", True, 7, *(column.tobytes() for column in columns))
     return found._replace(**changes)
 
 
@@ -96,21 +93,27 @@ def put(store, run, category, ordinal, values=(1.0, 2.0)):
 class Site:
     """A data directory, a results directory and a directory of plugins; and processes over them."""
 
-    def __init__(self, tmp_path):
+    def __init__(self, tmp_path, data=None):
         self.plugins = tmp_path / "site"
         self.results = tmp_path / "results"
-        self.data = tmp_path / "data"
+        self.data = data or tmp_path / "data"
         for directory in (self.plugins, self.results, self.data):
             directory.mkdir()
         self.store = Store(self.data / "store.sqlite")
         self.outbox = Outbox(self.store.database)
+        self.installed = []
 
-    def install(self, name, extra="", **options):
+    def install(self, name, extra=""):
         """Install a recorder called `name`, with `extra` source after it."""
-        install(self.plugins, name, RECORDER + dedent(extra), **options)
+        self.install_source(name, RECORDER + dedent(extra))
+
+    def install_source(self, name, source):
+        """Install a plugin of this source."""
+        install(self.plugins, name, source)
+        self.installed = [*dict.fromkeys([*self.installed, name])]
 
     def calls(self, name, *kinds):
-        """Return the calls of these kinds that the recorder noted, without their kind where it is only one."""
+        """Return the calls of these kinds of the recorder, without their kind where it is only one."""
         file = self.results / f"{name}.calls"
         if not file.exists():
             return []
@@ -129,9 +132,9 @@ class Site:
         return None
 
     @contextmanager
-    def process(self, *, writers=None, **changes):
-        """Run a writers' process until it is told to drain or the block ends."""
-        process = WritersProcess(self, writers, changes)
+    def process(self, stdout=None, **changes):
+        """Run a writers' process of what was installed until it is told to drain or the block ends."""
+        process = WritersProcess(self, stdout, changes)
         try:
             yield process
         finally:
@@ -141,7 +144,7 @@ class Site:
 class WritersProcess:
     """A writers' process, and the server's end of its control socket."""
 
-    def __init__(self, site, writers, changes):
+    def __init__(self, site, stdout, changes):
         ours, theirs = socket.socketpair()
         self.settings = Settings(
             **{
@@ -150,7 +153,7 @@ class WritersProcess:
                 "start": 0,
                 "feed": f"ipc://{site.data}/feed",
                 "retry": Retry(first_s=0.01, limit_s=0.05),
-                "selection": Selection(tuple(writers or ()), remove=() if writers else ("console", "tensorboard")),
+                "selection": Selection(tuple(site.installed)),
                 **changes,
             }
         )
@@ -158,7 +161,8 @@ class WritersProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "stats_aggregator.dispatch", "--control-fd", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": str(site.plugins)},
+                env={**os.environ, "PYTHONPATH": str(site.plugins), "PYTHONUNBUFFERED": ""},
+                stdout=stdout,
             )
         self._control = ours
         self._lines = ours.makefile("rb")

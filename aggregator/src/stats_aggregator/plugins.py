@@ -98,8 +98,6 @@ def discover(selection: Selection = Selection()) -> list[Plugin]:
     for entry_point in found:
         entry = _entry(entry_point, selection, adapter)
         first = plugins.get(entry.name)
-        if first and (first.entry.distribution, first.entry.group) == (entry.distribution, entry.group):
-            continue  # the same distribution stands twice on the path
         if first and first.entry.distribution == entry.distribution:
             entry = replace(entry, state="disabled", why=f"it is registered in {STATS_WRITER_GROUP} too")
         if first:

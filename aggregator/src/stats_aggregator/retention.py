@@ -37,9 +37,10 @@ class Retention:
         # Looked up before the writing begins: only that shuts out other processes.
         with self._database.reading() as connection:
             removable = [row[0] for row in connection.execute(_REMOVABLE, bounds)]
-            releasable = [row[0] for row in connection.execute(_RELEASABLE, bounds) if row[0] not in removable]
+            releasable = [row[0] for row in connection.execute(_RELEASABLE, bounds)]
             ended = [row[0] for row in connection.execute(_ENDED_RUNS, bounds)]
         steps = 0
+        releasable = [position for position in releasable if position not in removable]
         for step, found in ((self._remove, removable), (self._release, releasable), (self._forget, ended)):
             for what in found[: limit - steps]:
                 step(what)

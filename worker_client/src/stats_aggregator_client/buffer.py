@@ -8,15 +8,15 @@ from typing import Any
 
 from stats_aggregator_api import StatsAggregationMethod, StatSummary, name_fault
 
-from .chunk import VALUE_BYTES, Chunk
-from .complaints import shown
+from .arguments import to_aggregation, to_step
+from .chunk import VALUE_BYTES, Chunk, Name
 from .columns import Column, Columns
+from .complaints import shown
 from .floats import to_column, to_float
 from .outbox import BATCH_BYTES, Note, Outbox
 from .plain import to_plain
 from .summary import summarize
-from .windows import last_boundary
-from .wire import INT64_MAX, Closing, Kind
+from .wire import Closing, Kind
 
 CUT_VALUES = BATCH_BYTES // VALUE_BYTES - 4096
 """So many values are cut at once by the caller, whatever the flush interval: about one full batch."""
@@ -33,33 +33,37 @@ class CategoryBuffer:
     def __init__(self, category: str, closing: Closing, outbox: Outbox) -> None:
         self.category = category
         self.columns = Columns()
-        self._outbox = outbox
         self._closing = closing
         self._closed = False
-        self.reset()
+        self.move_to(outbox)
 
     @property
     def tables(self) -> list[dict[str, Column]]:
         """The columns by aggregation and key, for the hot path."""
         return self.columns.tables
 
-    def reset(self) -> None:
-        """Forget all values: a forked child begins with none. The tables stay the same objects."""
+    def move_to(self, outbox: Outbox) -> None:
+        """Begin empty with `outbox`, as a forked child does. The tables stay the same objects."""
         self.columns.clear()
-        self._lane = self._outbox.lane(self.category)
+        self._outbox = outbox
+        self._lane = outbox.lane(self.category)
         self._step: int | None = None
         self._new_step: int | None = None
         self._new_steps = 0
         self._cold_values = 0
-        self._cut_ns = self._outbox.clock.now()
+        self._cut_ns = outbox.clock.now()
+        self._woke = False
+        self._series: tuple[Name, ...] = ()
+
+    def close_by_write(self) -> None:
+        """End periods by WRITE from now on."""
+        self._closing = Closing.WRITE
 
     def close(self) -> None:
         """Take nothing more: later calls are counted."""
         with self._outbox.lock:
             self._closed = True
             self.columns.clear()
-
-    # Values.
 
     def add(self, key: Any, value: Any, aggregation: Any) -> None:
         """Take one value of any type."""
@@ -80,24 +84,31 @@ class CategoryBuffer:
         if column is not None:
             with self._outbox.lock:
                 # What single calls added before comes before.
-                self._cold_values += column.settle() + len(found)
+                self._settle(column)
                 if column.cold:
                     column.cold.extend(found)
                 else:
                     column.cold = found
                 self._outbox.counts.added += len(found)
+                self._cold_values += len(found)
                 self._cut_if_full()
 
     def relieve(self, column: Column) -> None:
         """Make a column compact that has grown long, and cut where that makes a full batch."""
         with self._outbox.lock:
-            added = column.settle()
-            self._cold_values += added
-            self._outbox.counts.added += added
+            self._settle(column)
             self._cut_if_full()
 
     def _column(self, key: Any, aggregation: Any) -> Column | None:
-        method = _method(aggregation)
+        if aggregation.__class__ is StatsAggregationMethod:
+            try:
+                return self.columns.tables[aggregation][key]
+            except Exception:  # noqa: BLE001 - a new series, or what is no key: even its hash may raise anything
+                pass
+        return self._checked_column(key, aggregation)
+
+    def _checked_column(self, key: Any, aggregation: Any) -> Column | None:
+        method = to_aggregation(aggregation)
         fault = name_fault(key) if isinstance(key, str) else f"is no text but {type(key).__name__}"
         with self._outbox.lock:
             if self._closed:
@@ -115,14 +126,10 @@ class CategoryBuffer:
                 shown(aggregation),
             )
             return None
-        column = self.columns.tables[method].get(key)
-        if column is None:
-            with self._outbox.lock:
-                column = self.columns.add(str.__str__(key), method)
-            self._outbox.wake()
+        with self._outbox.lock:
+            column = self.columns.add(str.__str__(key), method)
+        self._outbox.wake()
         return column
-
-    # Facts and steps.
 
     def add_property(self, property_type: Any, value: Any) -> None:
         """Take a fact that is no number."""
@@ -133,7 +140,7 @@ class CategoryBuffer:
                 self._outbox.counts.notes_lost += 1
             self._outbox.complaints.once(
                 ("property", self.category),
-                "a property of %r was ignored: it is larger than 900 kB, or its type %s is no StatsPropertyType",
+                "a property of %r was ignored: it is larger than 900 kB, or %s is no StatsPropertyType",
                 self.category,
                 shown(property_type),
             )
@@ -145,11 +152,13 @@ class CategoryBuffer:
         """Take the absolute step."""
         with self._outbox.lock:
             self._step = self._new_step = self._checked(step, "set_step", self._step)
+        self._wake_once()
 
     def add_steps(self, steps: Any) -> None:
         """Take an increment of the step."""
         with self._outbox.lock:
             self._new_steps += self._checked(steps, "add_steps", 0) or 0
+        self._wake_once()
 
     def write(self, step: Any) -> None:
         """End the period: all values so far belong to it."""
@@ -178,12 +187,15 @@ class CategoryBuffer:
             self._outbox.put(self._lane, note._replace(arrival=self._outbox.arrival()))
         self._outbox.wake()
 
+    def _wake_once(self) -> None:
+        # Steps wait for the next cut; only a child that has begun with them must start its sender.
+        if not self._woke:
+            self._woke = True
+            self._outbox.wake()
+
     def _checked(self, step: Any, call: str, otherwise: int | None) -> int | None:
-        try:
-            found = int(step)
-        except Exception:  # noqa: BLE001 - a foreign number may raise anything, and training must not see it
-            found = -1
-        if 0 <= found <= INT64_MAX:
+        found = to_step(step)
+        if found is not None:
             return found
         self._outbox.counts.bad_calls += 1
         self._outbox.complaints.once(
@@ -195,15 +207,13 @@ class CategoryBuffer:
         )
         return otherwise
 
-    # Cutting.
-
     def cut(self) -> None:
         """Hand all values and steps that came so far to the outbox, as one chunk if there are any."""
         with self._outbox.lock:
-            for column in self.columns.all:
-                self._outbox.counts.added += column.settle()
+            self._outbox.counts.added += self.columns.settle()
             filled = [column for column in self.columns.all if column.cold]
-            first_ns, last_ns = self._span()
+            first_ns, last_ns = self._outbox.span_since(self._cut_ns)
+            self._cut_ns = self._outbox.clock.now()
             if self.columns.mixed:
                 filled.sort(key=lambda column: column.name[1])
                 groups = [list(group) for _, group in groupby(filled, lambda column: column.name[1])]
@@ -218,8 +228,7 @@ class CategoryBuffer:
     def tidy(self) -> None:
         """Forget series that are long unused where there are very many; called now and then."""
         with self._outbox.lock:
-            if len(self.columns.all) > MAX_COLUMNS:
-                self.columns.retire(MAX_COLUMNS, MAX_IDLE_CUTS)
+            self.columns.retire(MAX_COLUMNS, MAX_IDLE_CUTS)
 
     def summary(self, key: str) -> StatSummary:
         """Return the summary of this worker's own values of `key` since the last WRITE."""
@@ -227,15 +236,13 @@ class CategoryBuffer:
             column = self.columns.find(key)
             if column is None:
                 return summarize((), StatsAggregationMethod.AVERAGE)
-            added = column.settle()
-            self._cold_values += added
-            self._outbox.counts.added += added
+            self._settle(column)
             values = column.history + column.cold
             limit = self.columns.history_limit()
         return summarize(values[-limit:], StatsAggregationMethod(column.name[1]))
 
     def waiting_values(self) -> int:
-        """Return how many values are not cut yet, and of these how many are not counted as added yet."""
+        """Return how many values are not cut yet."""
         with self._outbox.lock:
             return sum(len(column) + len(column.cold) for column in self.columns.all)
 
@@ -244,6 +251,9 @@ class CategoryBuffer:
         return sum(map(len, list(self.columns.all)))
 
     def _put(self, group: list[Column], first_ns: int, last_ns: int, *, moves_step: bool) -> None:
+        series = tuple([column.name for column in group])
+        # Most cuts find the same series: the waiting chunks share one tuple.
+        self._series = self._series if self._series == series else series
         chunk = Chunk(
             arrival=self._outbox.arrival(),
             closing=int(self._closing),
@@ -251,7 +261,7 @@ class CategoryBuffer:
             steps=self._new_steps if moves_step else 0,
             first_ns=first_ns,
             last_ns=last_ns,
-            series=tuple([column.name for column in group]),
+            series=self._series,
             counts=array("I", [len(column.cold) for column in group]),
             values=b"".join([column.cold for column in group]),
         )
@@ -265,21 +275,15 @@ class CategoryBuffer:
             column.cold = array("d")
         self._outbox.put(self._lane, chunk)
 
+    def _settle(self, column: Column) -> None:
+        added = column.settle()
+        self._cold_values += added
+        self._outbox.counts.added += added
+
     def _cut_if_full(self) -> None:
         if self._cold_values >= CUT_VALUES:
             self.cut()
             self._outbox.wake()
-
-    def _span(self) -> tuple[int, int]:
-        """Return the monotonic span of what is cut now: what comes late to a boundary is of the window before."""
-        clock, windows = self._outbox.clock, self._outbox.windows
-        first_ns, last_ns = self._cut_ns, clock.now()
-        self._cut_ns = last_ns
-        if windows:
-            boundary_ns = clock.monotonic_ns(last_boundary(clock.daemon_ns(last_ns), windows))
-            if first_ns < boundary_ns:
-                last_ns = boundary_ns - 1
-        return min(first_ns, last_ns), last_ns
 
     def _not_numbers(self, count: int, key: Any) -> None:
         with self._outbox.lock:
@@ -290,9 +294,3 @@ class CategoryBuffer:
             shown(key),
             self.category,
         )
-
-
-def _method(aggregation: Any) -> int | None:
-    """Return the integer of an aggregation: ours, ML-Agents' own enum, or the integer itself."""
-    value = getattr(aggregation, "value", aggregation)
-    return int(value) if isinstance(value, int) and 0 <= value < len(StatsAggregationMethod) else None

@@ -13,6 +13,8 @@ VALUE_BYTES = 8
 _COUNT_BYTES = 4
 _OVERHEAD_BYTES = 700
 """What a chunk costs in memory beside its columns: the record, two buffers' heads, a place in a queue."""
+_SERIES_BYTES = 12
+"""A count, and a pointer to the name."""
 _FRAME_HEAD_BYTES = 200
 _PAIR_BYTES = 8
 
@@ -42,7 +44,7 @@ class Chunk(NamedTuple):
     @property
     def cost_bytes(self) -> int:
         """What it takes of memory."""
-        return _OVERHEAD_BYTES + _COUNT_BYTES * len(self.counts) + len(self.values)
+        return _OVERHEAD_BYTES + _SERIES_BYTES * len(self.counts) + len(self.values)
 
     @property
     def moves_step(self) -> bool:

@@ -8,6 +8,8 @@ import socket
 from types import TracebackType
 from typing import Any
 
+from stats_aggregator_api import __version__
+
 from . import naming
 from .buffer import CategoryBuffer
 from .clock import Clock
@@ -18,12 +20,11 @@ from .null import NullBuffer
 from .outbox import Outbox
 from .reporter import StatsReporter
 from .sender import Sender
-from .session import Identity, Session, State
+from .session import Session, State
 from .settings import check_name, make_settings
 from .statistics import ClientStatistics
 from .wire import Closing
 
-_VERSION = "0.1.0"
 _NEVER_REACHED_S = 0.5
 _GOODBYE_S = 1.0
 # libzmq's sockets of a parent must be neither used nor closed in a forked child, so they are kept there.
@@ -90,9 +91,11 @@ class StatsClient:
         """
         if self._settings.off:
             return True
+        given_up = self._counts.not_delivered
         self._cut_all()
-        self._wake()
-        return self._outbox.wait_settled(timeout)
+        if self._outbox.unsettled:
+            self._wake()
+        return self._outbox.wait_settled(timeout) and self._counts.not_delivered == given_up
 
     def close(self, timeout: float | None = None) -> bool:
         """Deliver what waits, at most for `timeout` seconds, and end; return whether all was acknowledged.
@@ -183,6 +186,7 @@ class StatsClient:
             _of_parents.append(self._sender)
             self._sender = None
         self._worker, self._forked = self._wished_worker(), True
+        self._process_name = multiprocessing.current_process().name
         self._make_outbox()
         for buffer in self._buffers.values():
             buffer.move_to(self._outbox)
@@ -211,10 +215,10 @@ class StatsClient:
 
     def _start(self) -> None:
         settings = self._settings
-        info: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "version": _VERSION}
+        info: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "version": __version__}
         session = Session(
             self._outbox,
-            Identity(self._wished_worker(), settings.run, PROCESS.id, info),
+            naming.Identity(self._wished_worker(), settings.run, PROCESS.id, info),
             settings.address,
             ack_timeout_ns=int(settings.ack_timeout_s * 1e9),
             # What is in flight is never dropped: it may take no more than half of the memory.

@@ -33,7 +33,7 @@ class Clock:
         self._told = False
 
     def observe(self, sent_ns: int | None, received_ns: int, daemon_ns: int) -> None:
-        """Take the daemon's time out of a message: the answer to what was sent at `sent_ns`, if to anything."""
+        """Take the daemon's time from a message that answers what was sent at `sent_ns`, or nothing."""
         least = daemon_ns - received_ns
         most = least if sent_ns is None else daemon_ns - sent_ns
         if sent_ns is None:

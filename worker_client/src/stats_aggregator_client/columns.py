@@ -51,6 +51,7 @@ class Columns:
         self.mixed = False
         """Whether a key has two aggregations."""
         self._retired: list[Column] = []
+        self._rounds = 0
 
     def add(self, key: str, aggregation: int) -> Column:
         """Return the column of the series, made if it is new."""
@@ -66,6 +67,15 @@ class Columns:
         """Return the column of `key` that was made first, if any."""
         return next((column for column in self.all if column.name[0] == key), None)
 
+    def settle(self) -> int:
+        """Make all that was added compact; return how many values that were."""
+        for column in self._retired:
+            count = len(column)
+            if count:
+                self.add(*column.name).extend(column[:count])
+                del column[:count]
+        return sum([column.settle() for column in self.all])
+
     def clear(self) -> None:
         """Forget all series; the tables stay the same objects."""
         for table in self.tables:
@@ -78,27 +88,23 @@ class Columns:
         return max(_MIN_HISTORY, min(MAX_HISTORY, _HISTORY_VALUES // max(len(self.all), 1)))
 
     def retire(self, max_columns: int, max_idle: int) -> None:
-        """Where there are more than `max_columns`, forget those that were found empty `max_idle` times running.
+        """Where there are more than `max_columns`, forget those found empty `max_idle` times running.
 
-        A thread may hold a column that has just left its table: it stays in sight for one more round.
+        A thread may still hold a column that has left its table: it stays in sight for as long again.
         """
+        if len(self.all) <= max_columns:
+            return
         for column in self.all:
             column.idle = 0 if column or column.cold else column.idle + 1
-        if len(self.all) <= max_columns or any(column.idle < max_idle for column in self._retired):
+        self._rounds += 1
+        if self._rounds < max_idle:
             return
-        gone = set(map(id, self._retired))
-        self._retired = []
-        kept = []
-        for column in self.all:
-            if id(column) in gone:
-                continue
-            kept.append(column)
-            if column.idle >= max_idle:
-                key, aggregation = column.name
-                self.tables[aggregation].pop(key, None)
-                column.idle = 0
-                self._retired.append(column)
-        self.all = kept
+        self._rounds = 0
+        self._retired = [column for column in self.all if column.idle >= max_idle]
+        self.all = [column for column in self.all if column.idle < max_idle]
+        for column in self._retired:
+            key, aggregation = column.name
+            del self.tables[aggregation][key]
 
 
 class NullColumn(list[float]):

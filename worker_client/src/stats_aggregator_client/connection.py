@@ -30,7 +30,8 @@ class Connection:
             self.socket.setsockopt(zmq.MAXMSGSIZE, 2 * MAX_MESSAGE_BYTES)
             # Nothing is taken for sent before the daemon is there: HELLO's round trip is the network's.
             self.socket.setsockopt(zmq.IMMEDIATE, 1)
-            self.socket.setsockopt(zmq.IPV6, 1)
+            # Only for an address that is one: else "localhost" could become ::1, where no daemon listens.
+            self.socket.setsockopt(zmq.IPV6, int("[" in address))
             self.socket.connect(address)
         except zmq.ZMQError:
             self.socket.close(0)

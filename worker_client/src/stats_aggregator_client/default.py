@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 from .client import StatsClient
+from .hooks import PROCESS
 
-_lock = threading.Lock()
 _client: StatsClient | None = None
 
 
@@ -17,7 +15,7 @@ def default_client() -> StatsClient:
     Raises SettingError where one of them cannot be right.
     """
     global _client
-    with _lock:
+    with PROCESS.lock:
         if _client is None:
             _client = StatsClient()
         return _client

@@ -1,7 +1,7 @@
 """What the client raises, and only from constructors: no other call does.
 
-    StatsClientError
-      SettingError (ValueError)    a setting that cannot be right
+StatsClientError
+  SettingError (ValueError)    a setting that cannot be right
 """
 
 from __future__ import annotations

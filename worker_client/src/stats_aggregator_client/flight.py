@@ -57,7 +57,7 @@ class Flight:
     def room_bytes(self) -> int:
         """Return how long the next new frame may be; 0 where none may be made.
 
-        At least a quarter of the whole window is waited for, so that a crumb of it does not cut small batches.
+        A quarter of the whole window is waited for, so that a crumb of it does not make small batches.
         """
         if not self._frames:
             return max(self.credit_bytes, MIN_CREDIT_BYTES) if self.credit_bytes else 0
@@ -65,7 +65,7 @@ class Flight:
         return room if room >= max(self.credit_bytes // 4, 1) else 0
 
     def batch_bytes(self) -> int:
-        """Return how long a batch should be at most: several fit the window, so that none waits for another."""
+        """Return how long a batch should be at most: several fit the window, so that none waits."""
         return max(self.credit_bytes // 4, MIN_CREDIT_BYTES)
 
     def launch(self, sent: Sent) -> None:

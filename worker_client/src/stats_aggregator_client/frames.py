@@ -33,9 +33,7 @@ class FrameMaker:
         record = Write if item.kind is Kind.WRITE else Rewind
         return encode(record(session, seq, lane.category, item.step))
 
-    def _batch(
-        self, lane: Lane, chunk: Chunk, session: bytes, seq: int, windows: tuple[int, ...]
-    ) -> bytes:
+    def _batch(self, lane: Lane, chunk: Chunk, session: bytes, seq: int, windows: tuple[int, ...]) -> bytes:
         # Stamps never run backwards in a lane, whatever the offset to the daemon's time does.
         lane.last_ns = t_last = max(self._clock.daemon_ns(chunk.last_ns), lane.last_ns, 0)
         # What was cut before the windows were known may span a boundary: it belongs where it ends.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from multiprocessing import util
 from typing import Protocol
 
@@ -25,6 +26,8 @@ class Process:
 
     def __init__(self) -> None:
         self.id = new_id()
+        self.lock = threading.Lock()
+        """Guards what there is one of in a process; a forked child has another."""
         self._clients: dict[int, Client] = {}
         self._at_exit = False
 
@@ -50,6 +53,7 @@ class Process:
     def after_fork_in_child(self) -> None:
         """Be another process."""
         self.id = new_id()
+        self.lock = threading.Lock()
         self._at_exit = False
         for client in list(self._clients.values()):
             client.after_fork_in_child()

@@ -58,7 +58,7 @@ class Liveness:
         return now_ns - self._heard_ns > FORGOTTEN_NS
 
     def overdue(self, now_ns: int, *, waits_for_ack: bool) -> str | None:
-        """Return why the socket must be replaced, if it must. Each time for want of an ACK takes twice as long."""
+        """Return why the socket must be replaced, if it must. Each wait for an ACK takes twice as long."""
         if self._unanswered_ns is not None and now_ns - self._unanswered_ns > SILENCE_NS:
             return f"nothing was heard for {SILENCE_NS // SECOND} s"
         if waits_for_ack and now_ns - self._progress_ns > self._patience_ns:
@@ -74,12 +74,12 @@ class Liveness:
         self._warned = True
         return True
 
-    def deadline_ns(self, now_ns: int, *, is_open: bool, waits_for_ack: bool) -> int:
-        """Return when to look again if nothing happens until then."""
+    def deadline_ns(self, now_ns: int, *, is_open: bool, is_missed: bool, waits_for_ack: bool) -> int:
+        """Return when to look again if nothing happens until then. A daemon that refused us is not missed."""
         times = [self.heartbeat_at if is_open else now_ns + HEARTBEAT_NS]
         if waits_for_ack:
             times.append(self._progress_ns + self._patience_ns + 1)
-        if not is_open and not self._warned:
+        if is_missed and not self._warned:
             times.append(self._absent_ns + NOTICE_NS)
         if self._unanswered_ns is not None:
             times.append(self._unanswered_ns + SILENCE_NS + 1)

@@ -7,10 +7,20 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from stats_aggregator_api.names import MAX_NAME_BYTES
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Identity(NamedTuple):
+    """What HELLO says of us."""
+
+    worker: str
+    run: str | None
+    process: bytes
+    info: Mapping[str, Any]
 
 
 def new_id() -> bytes:

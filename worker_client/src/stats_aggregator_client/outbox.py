@@ -62,7 +62,12 @@ class Outbox:
     """
 
     def __init__(
-        self, buffer_bytes: int, clock: Clock, counts: Counts, complaints: Complaints, wake: Callable[[], None]
+        self,
+        buffer_bytes: int,
+        clock: Clock,
+        counts: Counts,
+        complaints: Complaints,
+        wake: Callable[[], None],
     ) -> None:
         self.lock = threading.RLock()
         self.clock = clock
@@ -89,14 +94,24 @@ class Outbox:
         self._arrivals += 1
         return self._arrivals
 
+    def span_since(self, first_ns: int) -> tuple[int, int]:
+        """Return the monotonic span of what is cut now; late at a boundary, it is of the window before."""
+        last_ns = self.clock.now()
+        if self.windows:
+            boundary = last_boundary(self.clock.daemon_ns(last_ns), self.windows)
+            boundary_ns = self.clock.monotonic_ns(boundary)
+            if first_ns < boundary_ns:
+                last_ns = boundary_ns - 1
+        return min(first_ns, last_ns), last_ns
+
     def put(self, lane: Lane, item: Chunk | Note) -> None:
         """Take `item` behind all of its lane; drop the oldest of all lanes where memory is full."""
         with self.lock:
             pieces = split(item, BATCH_BYTES) if isinstance(item, Chunk) else [item]
             for piece in pieces:
                 tail = lane.items[-1] if lane.items else None
-                joined = self._joined([tail, piece]) if isinstance(tail, Chunk) else None
-                if joined is not None and tail is not None:
+                joined = self._joined(tail, piece)
+                if tail is not None and joined is not None:
                     lane.items[-1] = joined
                     self.unsent_bytes += joined.cost_bytes - tail.cost_bytes
                 else:
@@ -160,7 +175,7 @@ class Outbox:
             self.unsent_bytes += note.cost_bytes
 
     def carry(self, lane: Lane, at_ns: int) -> None:
-        """See to it that what `lane` owes is sent, with an empty batch of monotonic `at_ns` where none is next."""
+        """See to it that what `lane` owes is sent: in an empty batch of monotonic `at_ns` if none is next."""
         with self.lock:
             if lane.owes and not (lane.items and isinstance(lane.items[0], Chunk)):
                 arrival = lane.items[0].arrival if lane.items else self.arrival()
@@ -177,15 +192,19 @@ class Outbox:
                 self._settled.notify_all()
 
     def wait_settled(self, timeout_s: float) -> bool:
-        """Wait until all that was put so far is acknowledged; return whether it is, and nothing was given up."""
+        """Wait until all that was put needs no waiting for any more; return whether that is so."""
         with self.lock:
-            newest, given_up = self._arrivals, self.counts.not_delivered
+            newest = self._arrivals
             self._waiters += 1
             try:
-                settled = self._settled.wait_for(lambda: self._oldest() > newest, timeout_s)
+                return self._settled.wait_for(lambda: self._oldest() > newest, timeout_s)
             finally:
                 self._waiters -= 1
-            return settled and self.counts.not_delivered == given_up
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether anything waits or is in flight."""
+        return bool(self._busy or self._flying)
 
     def unsent_values(self) -> int:
         """Return how many values are cut and not sent."""
@@ -213,10 +232,11 @@ class Outbox:
         ends = (self.clock.daemon_ns(left.last_ns), self.clock.daemon_ns(right.last_ns))
         return last_boundary(ends[0], self.windows) == last_boundary(ends[1], self.windows)
 
-    def _joined(self, pair: list[Any]) -> Chunk | None:
-        tail, piece = pair
+    def _joined(self, tail: Chunk | Note | None, piece: Chunk | Note) -> Chunk | None:
+        if not isinstance(tail, Chunk) or not isinstance(piece, Chunk):
+            return None
         small = len(tail.values) + len(piece.values) <= JOIN_BYTES
-        return join(pair) if small and self._alike(tail, piece) else None
+        return join([tail, piece]) if small and self._alike(tail, piece) else None
 
     def _drop_oldest(self) -> None:
         touched: dict[str, int] = {}

@@ -62,7 +62,7 @@ class StatsReporter:
             return
         try:
             column = self._average[key] if aggregation is AVERAGE else self._tables[aggregation][key]
-        except (LookupError, TypeError):
+        except Exception:  # noqa: BLE001 - a new series, or what is no key: even its hash may raise anything
             self._buffer.add(key, value, aggregation)
             return
         column.append(value)

@@ -6,6 +6,7 @@ import random
 import socket
 import threading
 from collections.abc import Callable
+from enum import Enum
 
 import zmq
 
@@ -21,6 +22,13 @@ _MESSAGES_A_TURN = 64
 _LEAST_BACKOFF_S, _MOST_BACKOFF_S = 0.1, 2.0
 _LEAST_WINDOW_NS = SECOND // 100
 _ERROR_PAUSE_NS = SECOND
+_BLOCKED_NS = SECOND // 20
+
+
+class _Result(Enum):
+    DONE = "all is sent that may be"
+    MORE = "there is more to send"
+    BLOCKED = "the socket takes no more for now"
 
 
 class Sender:
@@ -50,6 +58,7 @@ class Sender:
         self._rung = False
         self._connection: Connection | None = None
         self._failures = 0
+        self._windows: tuple[int, ...] | None = None
         now_ns = self._clock.now()
         self._connect_at = self._cut_at = now_ns
         self._thread = threading.Thread(target=self._run, name="stats-aggregator-sender", daemon=True)
@@ -109,20 +118,27 @@ class Sender:
         if now_ns >= self._cut_at:
             self._cut_all()
             self._cut_at = self._next_cut_ns(self._clock.now())
-            if self.session.state is not State.REFUSED and self.session.state is not State.OPEN:
-                self._notice(now_ns)
-        blocked = False
-        if self._connection is None:
+            self._follow_address(now_ns)
+        if self.session.is_missed:
+            self._notice(now_ns)
+        if self._connection is None and now_ns >= self._connect_at:
             self._connect(context, now_ns)
-        if self._connection is not None:
-            blocked = self._exchange(self._connection)
+        connection = self._connection
+        if connection is None:
+            self._poll(min(self._cut_at, self._connect_at))
+            return
+        result = self._exchange(connection)
+        now_ns = self._clock.now()
         deadline_ns = min(self._cut_at, self.session.deadline_ns(now_ns))
-        if self._connection is None:
-            deadline_ns = min(self._cut_at, self._connect_at)
-        self._poll(deadline_ns, wants_to_send=blocked)
+        if result is _Result.MORE or self._connection is None:
+            deadline_ns = now_ns
+        elif result is _Result.BLOCKED:
+            # What is due cannot go out: the socket says when it can.
+            deadline_ns = max(deadline_ns, now_ns + _BLOCKED_NS)
+        self._poll(deadline_ns, wants_to_send=result is _Result.BLOCKED)
 
-    def _exchange(self, connection: Connection) -> bool:
-        """Receive and send what there is; return whether something waits until the socket takes it."""
+    def _exchange(self, connection: Connection) -> _Result:
+        """Receive what has come and send what may go."""
         session = self.session
         for _ in range(_MESSAGES_A_TURN):
             frame = connection.receive()
@@ -136,22 +152,21 @@ class Sender:
         if reason:
             LOGGER.info("replacing the socket to %s: %s", connection.address, reason)
             self._disconnect(now_ns, linger=False)
-            return False
+            return _Result.DONE
+        if self._windows != self._outbox.windows:
+            self._windows = self._outbox.windows
+            self._cut_at = min(self._cut_at, self._next_cut_ns(now_ns))
         for _ in range(_MESSAGES_A_TURN):
             now_ns = self._clock.now()
             outgoing = session.next_frame(now_ns)
             if outgoing is None:
-                return False
+                return _Result.DONE
             if not connection.send(outgoing):
-                return True
+                return _Result.BLOCKED
             session.sent(now_ns)
-        self._rung = False
-        self.wake()  # there is more, after the next look at what came in
-        return False
+        return _Result.MORE
 
     def _connect(self, context: zmq.Context[zmq.Socket[bytes]], now_ns: int) -> None:
-        if now_ns < self._connect_at:
-            return
         address = resolve(self._address)
         if address is None:
             self._back_off(now_ns)
@@ -172,7 +187,6 @@ class Sender:
         self._connect_at = now_ns + int(delay_s * SECOND)
 
     def _notice(self, now_ns: int) -> None:
-        connection = self._connection
         if self.session.liveness.notice_due(now_ns):
             LOGGER.warning(
                 "no stats-aggregator daemon answers at %s; %d values wait in memory and training goes on. "
@@ -180,8 +194,13 @@ class Sender:
                 self._address,
                 self._waiting_values(),
             )
+
+    def _follow_address(self, now_ns: int) -> None:
         # The file may name another address by now: the daemon was started again elsewhere.
-        if connection is not None and resolve(self._address) not in (connection.address, None):
+        connection = self._connection
+        if connection is None or self.session.state is State.OPEN:
+            return
+        if resolve(self._address) not in (connection.address, None):
             self._disconnect(now_ns, linger=False)
 
     def _next_cut_ns(self, now_ns: int) -> int:
@@ -195,21 +214,23 @@ class Sender:
         poller = zmq.Poller()
         poller.register(self._ear, zmq.POLLIN)
         if self._connection is not None:
-            # Before HELLO is out the socket is asked whether it can send: it can once the daemon is there.
             events = zmq.POLLIN | (zmq.POLLOUT if wants_to_send else 0)
             poller.register(self._connection.socket, events)
             poller.register(self._connection.monitor, zmq.POLLIN)
         wait_ns = deadline_ns - self._clock.now()
         poller.poll(max(0, -(-wait_ns // 1_000_000)))
-        self._rung = False
         try:
             while self._ear.recv(64):
                 pass
         except (BlockingIOError, InterruptedError):
             pass
+        # Only now: who rings between is silent, but what it rings for is seen in the turn that follows.
+        self._rung = False
 
     def _say_goodbye(self) -> None:
         bye = self.session.bye()
-        if self._connection is not None and bye is not None:
-            self._connection.send(bye)
-        self._disconnect(self._clock.now(), linger=True)
+        try:
+            if self._connection is not None and bye is not None:
+                self._connection.send(bye)
+        finally:
+            self._disconnect(self._clock.now(), linger=True)

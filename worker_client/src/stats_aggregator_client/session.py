@@ -9,16 +9,14 @@ PROTOCOL.md says what the messages mean.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
-from typing import Any, NamedTuple
 
 from .chunk import Chunk
 from .complaints import LOGGER
 from .flight import Flight, Sent
 from .frames import FrameMaker
 from .liveness import HEARTBEAT_NS, SECOND, Liveness
-from .naming import new_id
+from .naming import Identity, new_id
 from .outbox import Note, Outbox
 from .wire import (
     Ack,
@@ -47,15 +45,6 @@ class State(Enum):
     GREETING = "greeting"
     OPEN = "connected"
     REFUSED = "refused"
-
-
-class Identity(NamedTuple):
-    """What HELLO says of us."""
-
-    worker: str
-    run: str | None
-    process: bytes
-    info: Mapping[str, Any]
 
 
 class Session:
@@ -101,9 +90,18 @@ class Session:
 
     def deadline_ns(self, now_ns: int) -> int:
         """Return when to look again if nothing happens until then."""
-        is_open = self.state is State.OPEN
-        deadline = self.liveness.deadline_ns(now_ns, is_open=is_open, waits_for_ack=self._waits_for_ack)
+        deadline = self.liveness.deadline_ns(
+            now_ns,
+            is_open=self.state is State.OPEN,
+            is_missed=self.is_missed,
+            waits_for_ack=self._waits_for_ack,
+        )
         return deadline if self._hello_at is None else min(deadline, max(self._hello_at, now_ns))
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether a daemon should be there and has not spoken."""
+        return self.state in (State.ABSENT, State.GREETING)
 
     @property
     def _waits_for_ack(self) -> bool:
@@ -268,8 +266,8 @@ class Session:
             sent.rejected = True  # its seq is consumed: the ACK that covers it ends it
         elif self.state is State.GREETING and not reject.seq:
             self.state = State.REFUSED
-            self._refusals += 1
             self._hello_at = now_ns + min(2**self._refusals, _MAX_REFUSED_S) * SECOND
+            self._refusals += 1
 
     def _renew(self) -> None:
         """Begin another session: what was sent in this one and not acknowledged is uncertain."""

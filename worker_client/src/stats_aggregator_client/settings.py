@@ -109,5 +109,9 @@ def _chosen(
 
 
 def _check_seconds(setting: str, seconds: float, least: float) -> None:
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not least <= seconds < 86_400 * 365:
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, (int, float))
+        or not least <= seconds < 86_400 * 365
+    ):
         raise SettingError(setting, seconds, f"it is a number of seconds, at least {least}")
