@@ -43,15 +43,15 @@ class Accumulator:
         self.latest = Latest()
         self.workers: list[str] = []
         self.num_values = 0
-        self.not_finite: list[NotFinite] = []
-        self.disagreements: list[Disagreement] = []
+        self._not_finite: list[NotFinite] = []
         self._cache = cache
         self._worker_numbers: dict[str, int] = {}
         self._sources: dict[bytes, Source] = {}
+        self._is_noted = np.empty(0, dtype=np.bool_)
 
     def add(self, batches: Sequence[tuple[Batch, str]]) -> None:
         """Add a group's batches with the names of their workers, as one."""
-        carrying = [(batch, worker) for batch, worker in batches if batch.series]
+        carrying = [(batch, worker) for batch, worker in batches if batch.counts]
         if not carrying:
             return
         known = len(self.series)
@@ -74,24 +74,32 @@ class Accumulator:
             if number == len(self.workers):
                 self.workers.append(worker)
             source = self._sources[batch.session] = Source(number, *_SESSION.unpack(batch.session))
-        columns = self.series.columns(batch.series, self._cache, worker, self.disagreements)
+        columns = self.series.columns(batch.series, self._cache, worker)
         return Part(columns, batch.counts, batch.values, source, batch.t_last, batch.seq)
 
     def _grow(self) -> None:
         aggregations = np.array(self.series.aggregations)
         self._most_recent = aggregations == _MOST_RECENT
         self._any_most_recent = bool(self._most_recent.any())
+        more = np.zeros(len(aggregations) - len(self._is_noted), dtype=np.bool_)
+        self._is_noted = np.append(self._is_noted, more)
         self.moments.grow(len(aggregations))
         self.retained.grow(~self._most_recent)
 
     def _note_not_finite(self, joined: Joined, carrying: Sequence[tuple[Batch, str]]) -> None:
-        # Rare, and said once a series: the only place where the engine looks at single segments.
-        segments = np.flatnonzero(joined.num < joined.counts)
-        noted = {found.key for found in self.not_finite}
-        for segment in segments:
+        # Once a series, not a segment: a training that diverged sends NaN in every one of them.
+        segments = np.flatnonzero((joined.num < joined.counts) & ~self._is_noted[joined.series])
+        series, firsts = np.unique(joined.series[segments], return_index=True)
+        self._is_noted[series] = True
+        for segment in segments[np.sort(firsts)].tolist():
+            batch, worker = carrying[joined.batch[segment]]
+            num = int(joined.counts[segment] - joined.num[segment])
             key = self.series.keys[joined.series[segment]]
-            if key not in noted:
-                noted.add(key)
-                batch, worker = carrying[joined.batch[segment]]
-                num = int(joined.counts[segment] - joined.num[segment])
-                self.not_finite.append(NotFinite(key, worker, batch.step, num))
+            self._not_finite.append(NotFinite(key, worker, batch.step, num))
+
+    def take_oddities(self) -> list[NotFinite | Disagreement]:
+        """Return what producers should be told of, each once a series, that was found since the last call."""
+        found: list[NotFinite | Disagreement] = [*self._not_finite, *self.series.disagreements]
+        self._not_finite.clear()
+        self.series.disagreements.clear()
+        return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from stats_aggregator_client.wire import INT64_MAX
+
 
 @dataclass(slots=True)
 class Axis:
@@ -23,7 +25,7 @@ class Axis:
             self.absolute = max(self.absolute, step)
             return step
         if steps:
-            self.counted += steps
+            self.counted = min(self.counted + steps, INT64_MAX)
             return self.position
         return -1
 
@@ -35,8 +37,12 @@ class Axis:
         return self.counted or -1
 
     def rewind(self, step: int) -> None:
-        """Go back to `step`."""
-        self.absolute = self.last = step
+        """Go back to `step`; what is counted goes on counting from there."""
+        if self.absolute >= 0:
+            self.absolute = step
+        else:
+            self.counted = step
+        self.last = step
 
     def step_for(self, reported: int, ordinal: int) -> int:
         """Return the step of a period within which `reported`, or -1, was the greatest."""

@@ -7,12 +7,14 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from stats_aggregator_api import Period
 from stats_aggregator_client.wire import Property
 
+from .errors import StoreFull
 from .state import EndedPeriod
-from .store import Store, StoreFull, period_id
+from .store import Store, period_id
 from .summaries import summary_rows
 
 log = logging.getLogger(__name__)
@@ -20,7 +22,15 @@ log = logging.getLogger(__name__)
 _RETRY_S = 1.0
 _TIDY_EVERY = 64
 
-Job = EndedPeriod | tuple[str, Property]
+
+class RunBegan(NamedTuple):
+    """A run had its first worker: its writers are made now, before its first period."""
+
+    run: str
+    began_ns: int
+
+
+Job = EndedPeriod | RunBegan | tuple[str, Property]
 
 
 class Closer:
@@ -73,14 +83,16 @@ class Closer:
     def _work(self) -> None:
         try:
             while (job := self._jobs.get()) is not None:
-                self._store_job(job)
+                if not self._store_job(job):
+                    return
                 self._done += 1
                 if self._done % _TIDY_EVERY == 0:
                     self._store.tidy()
         except BaseException as error:  # noqa: BLE001 - whatever it is, nothing more may be acknowledged
             self._on_failure(error)
 
-    def _store_job(self, job: Job) -> None:
+    def _store_job(self, job: Job) -> bool:
+        """Store one job; return False where the end came while it waited for room."""
         store, pin = self._prepared(job)
         while not self._stopping.is_set():
             try:
@@ -94,7 +106,8 @@ class Closer:
             self.waiting_for_room = False
             self.stored.append(pin)
             self._on_stored()
-            return
+            return True
+        return False
 
     def _prepared(self, job: Job) -> tuple[Callable[[], object], object]:
         """Return what stores the job, as often as it takes, and the pin that it frees."""
@@ -104,6 +117,8 @@ class Closer:
             log.debug("%s closes by %s with %d series", closed.category, closed.cause, len(rows))
             described, num_values = self._described(job), period.accumulator.num_values
             return lambda: self._store.close_period(described, num_values, rows), period.key
+        if isinstance(job, RunBegan):
+            return lambda: self._store.touch_run(*job), job
         run, message = job
         fields = (message.category, message.type, message.value, message.session, message.seq)
         return lambda: self._store.add_property(run, *fields), (message.session, message.seq)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stats_aggregator_api import name_fault
+from stats_aggregator_client.wire import INT64_MAX
 
 from .addresses import check_bind
 from .data_directory import default_data_directory
@@ -81,6 +82,14 @@ def _text(given: Given) -> str:
     return given.value
 
 
+def _path(given: Given) -> Path:
+    text = _text(given)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise SettingError(given.called, text, "a path; there is no home directory for ~") from None
+
+
 def _names(given: Given) -> tuple[str, ...]:
     value = given.value.split(",") if isinstance(given.value, str) else given.value
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
@@ -99,11 +108,12 @@ def _flag(given: Given) -> bool:
 
 def _number(least: int) -> Callable[[Given], int]:
     def parse(given: Given) -> int:
+        is_number = isinstance(given.value, str | int) and not isinstance(given.value, bool)
         try:
-            number = int(given.value)
-        except (TypeError, ValueError):
+            number = int(given.value) if is_number else least - 1
+        except ValueError:
             number = least - 1
-        if isinstance(given.value, bool) or number < least:
+        if not least <= number <= INT64_MAX:
             raise SettingError(given.called, given.value, f"a whole number, {least} or more")
         return number
 
@@ -140,9 +150,9 @@ def _span_ns(given: Given) -> int:
 _PARSERS: Mapping[str, tuple[str, Callable[[Given], Any]]] = {
     # the name users write: the field of Config, and how its value is read
     "bind": ("bind", _text),
-    "address_file": ("address_file", lambda given: Path(_text(given))),
-    "data_dir": ("data_dir", lambda given: Path(_text(given))),
-    "results_dir": ("results_dir", lambda given: Path(_text(given))),
+    "address_file": ("address_file", _path),
+    "data_dir": ("data_dir", _path),
+    "results_dir": ("results_dir", _path),
     "run_id": ("run_id", _run_id),
     "every": ("every", lambda given: Every.parse(_text(given), given.called)),
     "grace": ("grace_ns", _span_ns),
@@ -187,7 +197,7 @@ def load_config(flags: Mapping[str, Any], environment: Mapping[str, str], file: 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text())
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingError("--config", str(file), f"a file that can be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

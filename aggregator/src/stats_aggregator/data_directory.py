@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import time
 from pathlib import Path
 
-from .errors import DataDirectoryError
+from stats_aggregator_client.wire import ID_BYTES
+
+from .errors import DataDirectoryError, SettingError
 
 _NETWORK = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs",
      "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "orangefs", "smb3", "smbfs"}
 )  # fmt: skip
 _MOUNTS = Path("/proc/mounts")
+_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def default_data_directory() -> Path:
@@ -22,8 +26,13 @@ def default_data_directory() -> Path:
     scratch = os.environ.get("SLURM_TMPDIR")
     if scratch:
         return Path(scratch) / "stats-aggregator"
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "stats-aggregator"
+    state = os.environ.get("XDG_STATE_HOME")
+    if state:
+        return Path(state) / "stats-aggregator"
+    try:
+        return Path.home() / ".local" / "state" / "stats-aggregator"
+    except RuntimeError:
+        raise SettingError("--data-dir", None, "a local directory; this user has no home for it") from None
 
 
 def file_system(path: Path, mounts: str) -> str:
@@ -31,7 +40,7 @@ def file_system(path: Path, mounts: str) -> str:
     best, kind = "", "unknown"
     for line in mounts.splitlines():
         _, point, found, *_ = line.split(" ")
-        point = point.replace("\\040", " ")
+        point = _OCTAL.sub(lambda escape: chr(int(escape[1], 8)), point)
         if len(point) >= len(best) and path.is_relative_to(point):
             best, kind = point, found
     return kind
@@ -52,7 +61,11 @@ class DataDirectory:
         except OSError as error:
             raise DataDirectoryError(self.path, f"cannot be written: {error.strerror}") from error
         self._take_lock()
-        self.server_id = bytes.fromhex(self._kept("server-id", secrets.token_hex(16)))
+        try:
+            self.server_id = self._server_id()
+        except BaseException:
+            self.close()
+            raise
 
     def _refuse_network(self) -> None:
         if not _MOUNTS.exists():
@@ -87,6 +100,14 @@ class DataDirectory:
         """The database of what goes out."""
         return self.path / "store.sqlite"
 
+    def _server_id(self) -> bytes:
+        kept = self._kept("server-id", secrets.token_hex(ID_BYTES))
+        if not re.fullmatch(f"[0-9a-f]{{{2 * ID_BYTES}}}", kept):
+            raise DataDirectoryError(
+                self.path, "has a damaged file server-id; restore it, or remove it to begin as a new daemon"
+            )
+        return bytes.fromhex(kept)
+
     def run_id(self) -> str:
         """Return the run of workers that name none; it is kept until a clean stop."""
         return self._kept("run-id", f"run-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}")
@@ -98,7 +119,7 @@ class DataDirectory:
     def _kept(self, name: str, fresh: str) -> str:
         path = self.path / name
         try:
-            if path.exists() and (kept := path.read_text().strip()):
+            if path.exists() and (kept := path.read_text(errors="replace").strip()):
                 return kept
             # Whole or not at all: half an identity would be another one.
             beginning = path.with_suffix(".new")

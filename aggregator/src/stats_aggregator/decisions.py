@@ -46,12 +46,16 @@ class Opened(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """A period ended, with all that was known only at that moment."""
+    """A period ended, with all that was known only at that moment.
+
+    `window_ns` is 0 where it was no time period.
+    """
 
     run: str
     category: str
     ordinal: int
     end_ns: int
+    window_ns: int
     step: int
     workers_expected: int
     duplicates: int

@@ -6,13 +6,17 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from stats_aggregator_client.wire import INT64_MAX
+
 from .errors import SettingError
 
 _SECOND_NS = 1_000_000_000
 _UNITS_NS = {"ms": _SECOND_NS // 1000, "s": _SECOND_NS, "m": 60 * _SECOND_NS, "h": 3600 * _SECOND_NS,
              "d": 86400 * _SECOND_NS}  # fmt: skip
+_MAX_SPAN_NS = 10_000 * _UNITS_NS["d"]
+"""Far below what an int64 holds, so that a time and some spans still fit."""
 _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
-_STEPS = re.compile(r"\s*(\d+)\s*steps?\s*")
+_STEPS = re.compile(r"\s*(\d{1,20})\s*steps?\s*")
 
 AUTO_WINDOW_NS = 10 * _SECOND_NS
 """The length of a time period where the producer decides, by "auto", and says time."""
@@ -23,7 +27,10 @@ def parse_span_ns(setting: str, text: str) -> int:
     found = _SPAN.fullmatch(text)
     if not found:
         raise SettingError(setting, text, 'a number and a unit (ms, s, m, h, d), such as "10s" or "500ms"')
-    return int(float(found[1]) * _UNITS_NS[found[2]])
+    span_ns = float(found[1]) * _UNITS_NS[found[2]]
+    if span_ns > _MAX_SPAN_NS:
+        raise SettingError(setting, text, "at most 10000d")
+    return round(span_ns)
 
 
 class Mode(Enum):
@@ -50,7 +57,7 @@ class Every:
         if words in ("auto", "manual"):
             return cls(Mode(words))
         steps = _STEPS.fullmatch(words)
-        if steps and int(steps[1]) > 0:
+        if steps and 0 < int(steps[1]) <= INT64_MAX:
             return cls(Mode.STEPS, steps=int(steps[1]))
         if _SPAN.fullmatch(words):
             window_ns = parse_span_ns(setting, words)

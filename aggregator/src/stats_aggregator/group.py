@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from stats_aggregator_client.wire import Batch, FromDaemon, Property
 
-from .decisions import Closed, Entry, Opened, SessionOpened, Skipped, pack, pack_group
-from .periods import OpenPeriod
+from .decisions import Entry, Opened, SessionOpened, Skipped, pack, pack_group
+from .periods import OpenPeriod, PeriodKey
 from .segment import Record, RecordKind
 from .sessions import Session
 from .state import EndedPeriod
@@ -18,22 +18,11 @@ Contribution = tuple[Batch, str]
 
 
 class _Part:
-    """What one GROUP record holds, with the OPENs before it and the CLOSEs behind it."""
+    """What one GROUP record holds."""
 
     def __init__(self) -> None:
-        self.opened: list[Opened] = []
         self.entries: list[Entry] = []
-        self.closed: list[Closed] = []
-        self.batches: dict[int, tuple[OpenPeriod, list[Contribution]]] = {}
-
-    def records(self) -> list[Record]:
-        """Return the records in the order of a replay."""
-        group = [pack_group(self.entries)] if self.entries else []
-        return [
-            *(pack(RecordKind.OPEN, opened) for opened in self.opened),
-            *group,
-            *(pack(RecordKind.CLOSE, closed) for closed in self.closed),
-        ]
+        self.batches: dict[PeriodKey, tuple[OpenPeriod, list[Contribution]]] = {}
 
 
 class Group:
@@ -57,11 +46,15 @@ class Group:
         self._parts: list[_Part] = []
         self._part = _Part()
 
+    def add_passing(self, frame: bytes) -> None:
+        """Take a batch that has nothing for any period."""
+        self._part.entries.append(Entry(0, False, frame))
+
     def add_batch(self, entry: Entry, period: OpenPeriod, batch: Batch, worker: str) -> None:
         """Take a batch into its period."""
         part = self._part
         part.entries.append(entry)
-        part.batches.setdefault(id(period), (period, []))[1].append((batch, worker))
+        part.batches.setdefault(period.key, (period, []))[1].append((batch, worker))
         self.shown.append((period, entry.frame))
         self.pins.add(period.key)
 
@@ -79,13 +72,12 @@ class Group:
 
     def open(self, period: OpenPeriod) -> None:
         """Note that a period began, or that something else ends it."""
-        run, category, ordinal = period.key
-        self._part.opened.append(Opened(run, category, ordinal, period.start_ns, period.window_ns))
+        self._between(pack(RecordKind.OPEN, Opened(*period.key, period.start_ns, period.window_ns)))
         self.pins.add(period.key)
 
     def close(self, ended: EndedPeriod) -> None:
         """Note that a period ended."""
-        self._part.closed.append(ended.closed)
+        self._between(pack(RecordKind.CLOSE, ended.closed))
         self.ended.append(ended)
         self.pins.add(ended.period.key)
 
@@ -103,18 +95,18 @@ class Group:
 
     def _between(self, record: Record) -> None:
         # A replay reads it where it was decided: after the frames so far, before those to come.
-        self.cut()
+        self._cut()
         self._records.append(record)
 
-    def cut(self) -> None:
-        """End the GROUP record: what follows is decided after its CLOSEs."""
-        self._records.extend(self._part.records())
-        self._parts.append(self._part)
-        self._part = _Part()
+    def _cut(self) -> None:
+        if self._part.entries:
+            self._records.append(pack_group(self._part.entries))
+            self._parts.append(self._part)
+            self._part = _Part()
 
     def records(self) -> list[Record]:
-        """Return all records; nothing is added afterwards."""
-        self.cut()
+        """Return all records, in the order of the decisions; nothing is added afterwards."""
+        self._cut()
         return self._records
 
     def workers_in(self, period: OpenPeriod) -> set[str]:
@@ -122,8 +114,8 @@ class Group:
         return {
             worker
             for part in (*self._parts, self._part)
-            for batch, worker in part.batches.get(id(period), (period, []))[1]
-            if batch.series
+            for batch, worker in part.batches.get(period.key, (period, []))[1]
+            if batch.counts
         }
 
     def apply(self) -> list[OpenPeriod]:

@@ -98,7 +98,7 @@ class Joined:
 
     def _split_finite(self) -> None:
         """Find NaN and infinities; where there are none, which one sum a segment shows, no mask is made."""
-        self.sums: Floats = np.add.reduceat(self.values, self.starts)
+        self.sums = self._summed(self.values)
         self.finite: NDArray[np.bool_] | None = None
         self.num: Ints = self.counts
         self.num_nan: Ints | None = None
@@ -111,7 +111,12 @@ class Joined:
         self.finite = finite
         self.num = np.add.reduceat(finite.astype(np.int64), self.starts)
         self.num_nan = np.add.reduceat(np.isnan(self.values).astype(np.int64), self.starts)
-        self.sums = np.add.reduceat(self.masked(self.values, 0.0), self.starts)
+        self.sums = self._summed(self.masked(self.values, 0.0))
+
+    def _summed(self, values: Floats) -> Floats:
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite, as it should be
+            sums: Floats = np.add.reduceat(values, self.starts)
+        return sums
 
     def masked(self, values: Floats, neutral: float) -> Floats:
         """Return one number a value, with `neutral` where the value is not finite."""

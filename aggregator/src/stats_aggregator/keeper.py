@@ -52,7 +52,8 @@ class PeriodKeeper:
             self.close(group, category, period, "write")
         for period in windows[-1:]:
             # The newest window goes on as the period that the first WRITE ends.
-            group.open(category.open(period.key.ordinal, period.start_ns, 0, period.accumulator))
+            start_ns = min(period.start_ns, group.now_ns)  # a window may begin a little ahead of the time
+            group.open(category.open(period.key.ordinal, start_ns, 0, period.accumulator))
 
     def _open(self, group: Group, category: Category, start_ns: int) -> OpenPeriod:
         window_ns = category.window_ns if category.by_time else 0

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from .joined import Floats, Ints, Joined, Order
 
 _COMPACT_AT = 1 << 16
+_MAX_CHUNKS = 1 << 10
 
 
 class Latest:
@@ -27,7 +28,7 @@ class Latest:
         values = joined.values[joined.last_finite[segments]]
         self._chunks.append((joined.series[segments], joined.worker[batch], joined.order.take(batch), values))
         self._rows += len(segments)
-        if self._rows > self._compact_at:
+        if self._rows > self._compact_at or len(self._chunks) > _MAX_CHUNKS:
             self.rows()
             # Twice what is left, so that compacting costs a bounded share of adding.
             self._compact_at = max(_COMPACT_AT, 2 * self._rows)

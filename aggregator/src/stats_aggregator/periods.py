@@ -135,7 +135,7 @@ class Category:
             if self.every.mode is Mode.STEPS:
                 self.boundary = (max(self.axis.position, 0) // self.every.steps + 1) * self.every.steps
         self.windows.pop((period.start_ns, period.window_ns), None)
-        period.window_ns = window_ns
+        period.start_ns, period.window_ns = start_ns, window_ns
         if window_ns:
             self.windows[period.start_ns, window_ns] = period
         return period

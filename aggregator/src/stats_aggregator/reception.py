@@ -63,6 +63,9 @@ class Reception:
                 reject = Reject(hello.session, 0, RejectCode.NAME, f"{name} {fault}")
                 group.replies.append((peer, reject))
                 return
+        known = self._state.sessions.get(hello.session)
+        if self.stalled and (known is None or hello.first_unacked > known.taken_seq + 1):
+            return  # its answer would need a record, and there is no room for one: it asks again
         if self.first_hello_ns is None:
             self.first_hello_ns = group.now_ns
         session = self._session(group, hello, run)
@@ -90,11 +93,11 @@ class Reception:
 
     def _skip_gap(self, group: Group, session: Session, first_unacked: int) -> None:
         missing = first_unacked - 1 - session.taken_seq
-        if missing <= 0 or self.stalled:
+        if missing <= 0:
             return
         text = f"{missing} batches of {session.worker} were acknowledged, but are not in this data directory"
         log.error("%s: its journal was damaged, or it is another one", text)
-        self.received["gap"] += missing
+        self.received["gap"] += 1
         session.taken_seq = first_unacked - 1
         group.skip_gap(Skipped(session.id, session.taken_seq, text))
 
@@ -113,7 +116,9 @@ class Reception:
     def admit(self, group: Group, peer: bytes, message: Sequenced) -> Session | None:
         """Return the message's session where it is its next and makes sense; answer it where not."""
         session = self._known(group, peer, message.session)
-        if session is None or not self._is_next(group, peer, session, message):
+        if session is None or not self._is_next(group, peer, session, message.seq):
+            if session is not None and message.seq <= session.taken_seq:
+                self._note_duplicate(session, message)
             return None
         try:
             self._validator.check(message)
@@ -134,17 +139,15 @@ class Reception:
         session.hear(group.now_ns)
         return session
 
-    def _is_next(self, group: Group, peer: bytes, session: Session, message: Sequenced) -> bool:
+    def _is_next(self, group: Group, peer: bytes, session: Session, seq: int) -> bool:
+        """Return whether `seq` is the session's next; say so where it is an earlier or a later one."""
         expected = session.taken_seq + 1
         if self.stalled:
             return False
-        if message.seq == expected:
+        if seq == expected:
             session.nacked_seq = -1
             return True
-        if message.seq < expected:
-            self.received["duplicate"] += 1
-            session.duplicates += 1
-            self._note_duplicate(session, message)
+        if seq < expected:
             group.acks[peer] = session
         elif session.nacked_seq != expected:
             # Once for each expected seq: a whole window behind a gap would ask a hundred times.
@@ -153,6 +156,10 @@ class Reception:
         return False
 
     def _note_duplicate(self, session: Session, message: Sequenced) -> None:
+        if self.stalled:
+            return
+        self.received["duplicate"] += 1
+        session.duplicates += 1
         category = self._state.categories.get((session.run, message.category))
         if category is not None and category.periods:
             category.periods[max(category.periods)].duplicates += 1
@@ -160,14 +167,16 @@ class Reception:
     def refuse_frame(self, group: Group, peer: bytes, error: WireError) -> None:
         """Answer a frame that does not decode."""
         session = self._state.sessions.on(peer)
-        if session is not None and session.id == error.session and not self.stalled:
+        if session is not None and error.seq and session.id == error.session:
             session.hear(group.now_ns)
-            if error.seq == session.taken_seq + 1:
+            if self._is_next(group, peer, session, error.seq):
                 self._refuse(group, peer, session, error.seq, error)
-                return
+            return
         self.drop(error.code.name.lower(), error.text)
-        if error.session is not None:
-            group.replies.append((peer, Reject(error.session, error.seq, error.code, error.text)))
+        session_id = error.session or (session.id if session is not None else None)
+        if session_id is not None:
+            # Without its seq: a stranger says HELLO first, and then sends it again.
+            group.replies.append((peer, Reject(session_id, 0, error.code, error.text)))
 
     def _refuse(self, group: Group, peer: bytes, session: Session, seq: int, error: WireError) -> None:
         """Refuse a session's next message for good: its seq counts as consumed."""
@@ -193,4 +202,5 @@ def _bounded(hello: Hello) -> dict[str, str]:
     return {
         str(name)[:_MAX_INFO_CHARACTERS]: str(value)[:_MAX_INFO_CHARACTERS]
         for name, value in list(hello.info.items())[:_MAX_INFO_ENTRIES]
+        if isinstance(value, str | int | float)
     }

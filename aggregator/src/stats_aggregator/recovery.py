@@ -56,6 +56,7 @@ def recover(
     open_keys = {p.key for category in state.categories.values() for p in category.periods.values()}
     owed = ended | open_keys | {(message.session, message.seq) for _, message in replay.properties}
     clock.not_before(replay.last_ns)
+    replay.freshen(clock.now_ns())
     journal = Journal.resume(
         directory,
         durability,

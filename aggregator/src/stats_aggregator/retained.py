@@ -15,6 +15,9 @@ from .joined import Floats, Ints, Joined
 _FOLD_AT = 1 << 18
 """Bucketing sorts; thousands of values at a time make it cheap."""
 
+_JOIN_AT = 512
+"""Chunks are joined by so many: small groups would cost more in objects than in values."""
+
 _KEEP, _BUCKETS, _NEITHER = 0, 1, 2
 
 
@@ -64,6 +67,7 @@ class Retained:
         self._retain_values = retain_values
         self._fate = np.zeros(64, dtype=np.int8)
         self._chunks: list[Chunk] = []
+        self._single_chunks = 0
         self._kept_values = 0
         self._stale_values = 0
         self._waiting: list[Chunk] = []
@@ -92,8 +96,7 @@ class Retained:
             self._wait(chunk.only(fate == _BUCKETS))
             chunk = chunk.only(fate == _KEEP)
         if len(chunk.values):
-            self._chunks.append(chunk)
-            self._kept_values += len(chunk.values)
+            self._keep(chunk)
         rows = joined.touched
         full = rows[(num[rows] > self._retain_values) & (self._fate[rows] == _KEEP)]
         if len(full):
@@ -101,6 +104,14 @@ class Retained:
             self._stale_values += int(num[full].sum())
             if 2 * self._stale_values > self._kept_values:
                 self._sort_out()
+
+    def _keep(self, chunk: Chunk) -> None:
+        self._chunks.append(chunk)
+        self._kept_values += len(chunk.values)
+        self._single_chunks += 1
+        if self._single_chunks == _JOIN_AT:
+            self._chunks[-_JOIN_AT:] = [Chunk.join(self._chunks[-_JOIN_AT:])]
+            self._single_chunks = 0
 
     def _wait(self, chunk: Chunk) -> None:
         if not len(chunk.values):
@@ -120,6 +131,7 @@ class Retained:
         full = self._fate[everything.series] == _BUCKETS
         kept = everything.only(~full)
         self._chunks, self._kept_values, self._stale_values = [kept], len(kept.values), 0
+        self._single_chunks = 0
         self._wait(everything.only(full))
 
     def close(self) -> Chunk:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Hashable
 
 _MAX_REMEMBERED = 10_000
+_ONCE_A_SECOND = 50
 
 
 class Sayings:
@@ -16,12 +17,20 @@ class Sayings:
         self._log = log
         self._monotonic_s = monotonic_s
         self._said: set[Hashable] = set()
+        self._second_ends_s = 0.0
+        self._said_in_second = 0
         self._next_s = 0.0
         self._unsaid = 0
 
     def once(self, what: Hashable, text: str, *args: object) -> None:
-        """Warn of `what` the first time."""
+        """Warn of `what` the first time; past 50 warnings a second, the next time it comes up."""
         if what in self._said:
+            return
+        now_s = self._monotonic_s()
+        if now_s >= self._second_ends_s:
+            self._second_ends_s, self._said_in_second = now_s + 1.0, 0
+        self._said_in_second += 1
+        if self._said_in_second > _ONCE_A_SECOND:
             return
         if len(self._said) >= _MAX_REMEMBERED:
             self._said.clear()

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from stats_aggregator_api import StatsAggregationMethod, name_fault
 from stats_aggregator_client.wire import RejectCode, WireError, decode_series
 
+from .remembered import LIMIT_BYTES, Remembered
+
 _AGGREGATIONS = frozenset(int(method) for method in StatsAggregationMethod)
 
 
@@ -28,20 +30,13 @@ def checked_series(packed: bytes) -> tuple[tuple[str, int], ...]:
 class SeriesCache:
     """The parsed `series` fields seen of late: workers that run the same code share one entry."""
 
-    def __init__(self, limit: int = 4096) -> None:
-        self._limit = limit
-        self._parsed: dict[bytes, tuple[tuple[str, int], ...]] = {}
+    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._parsed: Remembered[tuple[tuple[str, int], ...]] = Remembered(limit_bytes)
 
     def get(self, packed: bytes) -> tuple[tuple[str, int], ...]:
         """Return the pairs of `packed`; raise WireError where it is none."""
         found = self._parsed.get(packed)
-        if found is None:
-            found = checked_series(packed)
-            if len(self._parsed) >= self._limit:
-                # The oldest entry goes: what is still in use comes back at the cost of one parse.
-                del self._parsed[next(iter(self._parsed))]
-            self._parsed[packed] = found
-        return found
+        return self._parsed.put(packed, checked_series(packed)) if found is None else found
 
 
 class Disagreement(NamedTuple):
@@ -62,36 +57,34 @@ class SeriesTable:
         self.aggregations: list[int] = []
         self._first_worker: list[str] = []
         self._column_of: dict[str, int] = {}
-        self._columns_of: dict[bytes, NDArray[np.int64]] = {}
+        self._columns_of: Remembered[NDArray[np.int64]] = Remembered()
+        self.disagreements: list[Disagreement] = []
+        """The first of each key."""
+        self._disagreeing: set[str] = set()
 
     def __len__(self) -> int:
         return len(self.keys)
 
-    def columns(
-        self, packed: bytes, cache: SeriesCache, worker: str, disagreements: list[Disagreement]
-    ) -> NDArray[np.int64]:
+    def columns(self, packed: bytes, cache: SeriesCache, worker: str) -> NDArray[np.int64]:
         """Return the columns of a batch's series; new keys get new ones.
 
-        The first aggregation of a key in the period stands; a batch that says another is noted.
+        The first aggregation of a key in the period stands; the first batch that says another is noted.
         """
         found = self._columns_of.get(packed)
-        if found is None:
-            pairs = cache.get(packed)
-            found = np.array([self._column(*pair, worker) for pair in pairs], dtype=np.int64)
-            for (key, aggregation), column in zip(pairs, found.tolist(), strict=True):
-                taken = self.aggregations[column]
-                if aggregation != taken:
-                    disagreements.append(
-                        Disagreement(
-                            key,
-                            self._first_worker[column],
-                            StatsAggregationMethod(taken),
-                            worker,
-                            StatsAggregationMethod(aggregation),
-                        )
-                    )
-            self._columns_of[packed] = found
-        return found
+        if found is not None:
+            return found
+        columns = []
+        for key, aggregation in cache.get(packed):
+            column = self._column(key, aggregation, worker)
+            columns.append(column)
+            taken = self.aggregations[column]
+            if aggregation != taken and key not in self._disagreeing:
+                self._disagreeing.add(key)
+                methods = StatsAggregationMethod(taken), StatsAggregationMethod(aggregation)
+                self.disagreements.append(
+                    Disagreement(key, self._first_worker[column], methods[0], worker, methods[1])
+                )
+        return self._columns_of.put(packed, np.array(columns, dtype=np.int64))
 
     def _column(self, key: str, aggregation: int, worker: str) -> int:
         column = self._column_of.get(key)

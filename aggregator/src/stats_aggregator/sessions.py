@@ -102,6 +102,9 @@ class Sessions:
         """Note the connection on which the session speaks; an earlier one of its is forgotten."""
         if session.peer is not None:
             self._by_peer.pop(session.peer, None)
+        earlier = self._by_peer.get(peer)
+        if earlier is not None:
+            earlier.peer = None
         session.peer = peer
         self._by_peer[peer] = session
 
@@ -109,7 +112,8 @@ class Sessions:
         """Return the worker's name: as wished, or with a suffix where another live process has it."""
         name, number = wished, 1
         while (holder := self._by_name.get((run, name))) is not None:
-            if holder.process == process or holder.judge(now_ns) is not Liveness.ALIVE:
+            is_live = holder.peer is not None and holder.judge(now_ns) is Liveness.ALIVE
+            if holder.process == process or not is_live:
                 break
             number += 1
             name = f"{wished}#{number}"
@@ -122,9 +126,8 @@ class Sessions:
 
     def live_workers(self, run: str) -> set[str]:
         """Return the workers of a run that are alive, by the last judgement."""
-        return {
-            s.worker for s in self if s.run == run and s.liveness is Liveness.ALIVE and s.peer is not None
-        }
+        connected = self._by_peer.values()
+        return {s.worker for s in connected if s.run == run and s.liveness is Liveness.ALIVE}
 
     def is_live(self, session_id: bytes) -> bool:
         """Return whether the session is connected and not silent, by the last judgement."""

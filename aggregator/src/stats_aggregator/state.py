@@ -12,13 +12,14 @@ import msgpack
 from stats_aggregator_client.wire import Batch, Property, Rewind, WireError, Write, decode
 
 from .accumulators import Accumulator
+from .axis import Axis, WriteRound
 from .decisions import Closed, Entry, Opened, SessionOpened, Skipped, unpack, unpack_group
 from .every import Every
 from .ordinals import LastPeriod
 from .periods import Category, OpenPeriod, PeriodKey
 from .segment import Record, RecordKind
 from .series import SeriesCache
-from .sessions import Session, Sessions
+from .sessions import LOST_AFTER_NS, Liveness, Session, Sessions
 
 
 class Cut(NamedTuple):
@@ -80,7 +81,8 @@ class State:
         categories = [
             (
                 c.run, c.name, c.next_ordinal, c.closed_through_ns, c.written_by_producer,
-                c.axis.absolute, c.axis.counted, c.axis.last, sorted(c.round.writers), sorted(c.senders),
+                c.axis.absolute, c.axis.counted, c.axis.last, c.round.newcomer, sorted(c.round.writers),
+                sorted(c.round.written), sorted(c.round.owed), sorted(c.senders),
             )
             for c in self.categories.values()
         ]  # fmt: skip
@@ -94,19 +96,20 @@ class State:
             session = self._session(session_id, worker, run, process)
             session.durable_seq = session.taken_seq = max(session.taken_seq, seq)
             session.heard_ns = max(session.heard_ns, heard_ns)
-        for run, name, ordinal, closed_through_ns, written, *axis, writers, senders in categories:
+        for run, name, ordinal, closed_through_ns, by_producer, *fields in categories:
             category = self.category(run, name)
             category.next_ordinal = max(category.next_ordinal, ordinal)
             category.closed_through_ns = max(category.closed_through_ns, closed_through_ns)
-            category.written_by_producer = category.written_by_producer or written
-            category.axis.absolute, category.axis.counted, category.axis.last = axis
-            category.round.writers.update(writers)
+            category.written_by_producer = category.written_by_producer or by_producer
+            absolute, counted, last, newcomer, writers, written, owed, senders = fields
+            category.axis = Axis(absolute, counted, last)
+            category.round = WriteRound(set(writers), set(written), set(owed), newcomer)
             category.senders.update(senders)
 
     def _session(self, session_id: bytes, worker: str, run: str, process: bytes) -> Session:
         found = self.sessions.get(session_id)
         if found is None:
-            found = Session(session_id, worker, run, process)
+            found = Session(session_id, worker, run, process, liveness=Liveness.LOST)
             self.sessions.add(found)
         return found
 
@@ -126,6 +129,7 @@ class Replay:
         self.records = 0
         self.duplicates = 0
         self.last_ns = 0
+        self._spoke: dict[bytes, Session] = {}
 
     def apply(self, record: Record) -> Iterable[object]:
         """Apply one record; return the pins of its segment that it adds."""
@@ -148,8 +152,9 @@ class Replay:
     def _session(self, body: SessionOpened) -> None:
         session = self._state.sessions.get(body.session)
         if session is None:
-            session = Session(body.session, body.worker, body.run, body.process)
-        session.worker, session.heard_ns = body.worker, body.heard_ns
+            session = Session(body.session, body.worker, body.run, body.process, liveness=Liveness.LOST)
+        session.heard_ns = max(session.heard_ns, body.heard_ns)
+        self.last_ns = max(self.last_ns, body.heard_ns)
         self._state.sessions.add(session)
 
     def _skip(self, body: Skipped) -> None:
@@ -160,7 +165,8 @@ class Replay:
     def _open(self, body: Opened) -> Iterable[object]:
         category = self._state.category(body.run, body.category)
         category.next_ordinal = max(category.next_ordinal, body.ordinal + 1)
-        self.last_ns = max(self.last_ns, body.start_ns)
+        # A window may begin, and end, up to its own length ahead of the moment of the decision.
+        self.last_ns = max(self.last_ns, body.start_ns - body.window_ns)
         key = PeriodKey(body.run, body.category, body.ordinal)
         if self._is_closed(key):
             return ()
@@ -169,7 +175,7 @@ class Replay:
 
     def _group(self, entries: list[Entry]) -> Iterable[object]:
         pins: set[object] = set()
-        joined: dict[int, tuple[OpenPeriod, list[tuple[Batch, str]]]] = {}
+        joined: dict[PeriodKey, tuple[OpenPeriod, list[tuple[Batch, str]]]] = {}
         for entry in entries:
             try:
                 message = decode(entry.frame)
@@ -182,28 +188,53 @@ class Replay:
                 self.duplicates += 1
                 continue
             session.taken_seq = session.durable_seq = message.seq
-            category = self._state.category(session.run, message.category)
+            self._spoke[session.id] = session
             if isinstance(message, Property):
                 self.properties.append((session.run, message))
                 pins.add((message.session, message.seq))
-            elif isinstance(message, Write):
+                continue
+            category = self._state.category(session.run, message.category)
+            if isinstance(message, Write):
                 category.take_write(message, entry.late, 0)
+                pins.update(period.key for period in category.periods.values())
             elif isinstance(message, Rewind):
                 category.axis.rewind(message.step)
+            elif entry.ordinal == 0:
+                category.pass_by(message, session.worker)
             else:
-                period = category.periods.get(entry.ordinal)
+                period = self._period_of(category, entry, message)
                 category.admit(message, session.worker, period, entry.late)
                 if period is not None:
                     pins.add(period.key)
-                    joined.setdefault(id(period), (period, []))[1].append((message, session.worker))
+                    joined.setdefault(period.key, (period, []))[1].append((message, session.worker))
         for period, batches in joined.values():
             period.accumulator.add(batches)
         return pins
 
+    def _period_of(self, category: Category, entry: Entry, batch: Batch) -> OpenPeriod | None:
+        """Return the period of an entry, or None where the store has it as closed."""
+        period = category.periods.get(entry.ordinal)
+        if period is not None or self._is_closed(PeriodKey(category.run, category.name, entry.ordinal)):
+            return period
+        # Its OPEN was damaged: that must not cost the values.
+        window_ns = category.window_ns if category.by_time else 0
+        start_ns = self.last_ns if entry.late else batch.t_last
+        start_ns -= start_ns % (window_ns or 1)
+        return category.open(entry.ordinal, start_ns, window_ns, self._state.accumulator())
+
+    def freshen(self, now_ns: int) -> None:
+        """Let the sessions that spoke in the records count as heard a minute ago.
+
+        The records do not say when they spoke, and a row that is forgotten too early would let what is in
+        the journal be counted again.
+        """
+        for session in self._spoke.values():
+            session.heard_ns = max(session.heard_ns, now_ns - LOST_AFTER_NS)
+
     def _close(self, body: Closed) -> Iterable[object]:
         category = self._state.category(body.run, body.category)
-        period = category.finish(body.ordinal, body.end_ns, body.step, body.cause, body.owed)
-        self.last_ns = max(self.last_ns, body.end_ns)
+        period = category.finish(body)
+        self.last_ns = max(self.last_ns, body.end_ns - body.window_ns)
         if period is None:
             return ()
         self.ended.append(EndedPeriod(period, body))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import msgpack
 
 from . import __version__
 from .engine import Engine
@@ -12,8 +14,14 @@ from .outbox import Outbox
 from .periods import Category
 from .sessions import Session
 
-_MAX_LISTED = 2000
-"""Workers, and categories, that are listed one by one: a reply is one message."""
+_LISTED_BYTES = {
+    "runs": 150_000,
+    "workers": 350_000,
+    "categories": 250_000,
+    "writers": 150_000,
+    "plugins": 50_000,
+}
+"""How much of each list is told: a reply is one message, and names may be long."""
 
 
 def describe(engine: Engine, outbox: Outbox, address: str, started_ns: int, now_ns: int) -> dict[str, Any]:
@@ -30,9 +38,9 @@ def describe(engine: Engine, outbox: Outbox, address: str, started_ns: int, now_
         "uptime_s": round((now_ns - started_ns) / 1e9, 1),
         "state": _state(engine),
         "values_per_s": round(sum(s.values_per_s for s in sessions), 1),
-        "runs": _runs(sessions, categories),
-        "workers": [_worker(session, now_ns) for session in sessions[:_MAX_LISTED]],
-        "categories": [_category(category) for category in categories[:_MAX_LISTED]],
+        "runs": _listed("runs", _runs(sessions, categories)),
+        "workers": _listed("workers", (_worker(session, now_ns) for session in sessions)),
+        "categories": _listed("categories", map(_category, categories)),
         "journal": {
             "bytes": journal.size_bytes,
             "segments": journal.segments,
@@ -42,9 +50,20 @@ def describe(engine: Engine, outbox: Outbox, address: str, started_ns: int, now_
         "closer": {"waiting": engine.closer.waiting, "waiting_for_room": engine.closer.waiting_for_room},
         "received": dict(engine.reception.received),
         "rejected": dict(engine.reception.rejected),
-        "writers": [row._asdict() for row in outbox.writer_states()],
-        "plugins": [row._asdict() for row in outbox.plugins()],
+        "writers": _listed("writers", (row._asdict() for row in outbox.writer_states())),
+        "plugins": _listed("plugins", (row._asdict() for row in outbox.plugins())),
     }
+
+
+def _listed(name: str, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the rows, in their order, that fit into the list's share of a message."""
+    listed, left_bytes = [], _LISTED_BYTES[name]
+    for row in rows:
+        left_bytes -= len(msgpack.packb(row))
+        if left_bytes < 0:
+            break
+        listed.append(row)
+    return listed
 
 
 def _state(engine: Engine) -> str:

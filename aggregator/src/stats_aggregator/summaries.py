@@ -28,16 +28,24 @@ class _Figures:
             mean = self.sum / some
             # A sum past 1.8e308 is infinite where the mean is not.
             from_origin = moments.origin[:size] + moments.mean_from_origin[:size]
-            self.mean = np.where(np.isfinite(mean), mean, from_origin)
-            self.std = np.sqrt(np.maximum(moments.m2[:size], 0.0) / some)
-        self.min = moments.min[:size].copy()
-        self.max = moments.max[:size].copy()
+            self.min = moments.min[:size].copy()
+            self.max = moments.max[:size].copy()
+            # Rounding must not take a mean past the extremes: that of equal values is the value.
+            self.mean = np.clip(np.where(np.isfinite(mean), mean, from_origin), self.min, self.max)
+            self.std = _std(moments.m2[:size], some)
         self.last = moments.last[:size]
         self.min_worker = moments.min_worker[:size].copy()
         self.max_worker = moments.max_worker[:size].copy()
         for column in (self.mean, self.std, self.min, self.max, self.sum):
             column[empty] = np.nan
         self.sum[empty] = 0.0
+
+
+def _std(m2: Floats, num: Ints) -> Floats:
+    """Return the population's standard deviation; infinite where its square is past 1.8e308."""
+    variance: Floats = m2 / num
+    std: Floats = np.sqrt(np.where(np.isnan(variance), np.inf, variance))
+    return std
 
 
 def _compensated(total: Floats, error: Floats) -> Floats:
@@ -49,13 +57,14 @@ def _pool_latest(figures: _Figures, series: Ints, workers: Ints, values: Floats)
     firsts = np.flatnonzero(np.append(True, series[1:] != series[:-1]))
     rows, counts = series[firsts], np.diff(firsts, append=len(series))
     figures.num[rows] = counts
-    origin = values[firsts]
-    from_origin = values - np.repeat(origin, counts)
-    mean = np.add.reduceat(from_origin, firsts) / counts
-    deviation = from_origin - np.repeat(mean, counts)
-    figures.std[rows] = np.sqrt(np.add.reduceat(deviation * deviation, firsts) / counts)
-    figures.mean[rows] = origin + mean
-    figures.sum[rows] = np.add.reduceat(values, firsts)
+    with np.errstate(over="ignore", invalid="ignore"):
+        origin = values[firsts]
+        from_origin = values - np.repeat(origin, counts)
+        mean = np.add.reduceat(from_origin, firsts) / counts
+        deviation = from_origin - np.repeat(mean, counts)
+        figures.std[rows] = _std(np.add.reduceat(deviation * deviation, firsts), counts)
+        figures.mean[rows] = origin + mean
+        figures.sum[rows] = np.add.reduceat(values, firsts)
     for reduce, extreme, worker in (
         (np.minimum, figures.min, figures.min_worker),
         (np.maximum, figures.max, figures.max_worker),

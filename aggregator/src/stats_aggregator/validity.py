@@ -7,10 +7,12 @@ import numpy as np
 from stats_aggregator_api import StatsPropertyType, name_fault
 from stats_aggregator_client.wire import Batch, Partial, Property, RejectCode, Rewind, WireError, Write
 
+from .remembered import Remembered
 from .series import SeriesCache
 
 _PROPERTY_TYPES = frozenset(kind.value for kind in StatsPropertyType)
 _REMEMBERED = 4096
+_MAX_DEPTH = 32
 
 
 class Validator:
@@ -19,7 +21,7 @@ class Validator:
     def __init__(self, series_cache: SeriesCache) -> None:
         self._series_cache = series_cache
         self._categories: set[str] = set()
-        self._totals: dict[bytes, int] = {}
+        self._totals: Remembered[int] = Remembered()
 
     def check(self, message: Batch | Partial | Property | Write | Rewind) -> None:
         """Raise WireError where the message is unfit."""
@@ -29,9 +31,18 @@ class Validator:
             self._check_columns(message)
         elif isinstance(message, Partial):
             raise WireError(RejectCode.UNSUPPORTED, "this daemon does not merge partials yet; send batches")
-        elif isinstance(message, Property) and message.type not in _PROPERTY_TYPES:
+        elif isinstance(message, Property):
+            self._check_property(message)
+
+    def _check_property(self, message: Property) -> None:
+        if message.type not in _PROPERTY_TYPES:
             known = ", ".join(sorted(_PROPERTY_TYPES))
             raise WireError(RejectCode.PROPERTY, f"property type {message.type[:80]!r}; known are {known}")
+        # What unpacks is not yet what JSON, or a repr, can follow.
+        if _nests_deeper(message.value, _MAX_DEPTH):
+            raise WireError(
+                RejectCode.PROPERTY, f"a property is nested more than {_MAX_DEPTH} deep; at most that is kept"
+            )
 
     def _check_category(self, category: str) -> None:
         fault = name_fault(category)
@@ -59,7 +70,12 @@ class Validator:
         counts = np.frombuffer(packed, dtype="<u4")
         if not counts.all():
             raise WireError(RejectCode.COLUMN, "a count is 0; a series without values is left out")
-        if len(self._totals) >= _REMEMBERED:
-            self._totals.clear()
-        total = self._totals[packed] = int(counts.sum(dtype=np.int64))
-        return total
+        return self._totals.put(packed, int(counts.sum(dtype=np.int64)))
+
+
+def _nests_deeper(value: object, levels: int) -> bool:
+    """Return whether a value has arrays or maps within each other past so many levels."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else None
+    if inner is None:
+        return False
+    return levels == 0 or any(_nests_deeper(found, levels - 1) for found in inner)

@@ -1,0 +1,79 @@
+"""Pictures of an engine's state, to compare one that crashed with one that lives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from stats_aggregator.accumulators import Accumulator
+from stats_aggregator.moments import _COLUMNS
+from stats_aggregator.periods import Category
+from stats_aggregator.retained import Chunk
+from stats_aggregator.state import State
+from stats_aggregator_api import PeriodSummaries
+
+
+def picture(state: State) -> dict[str, Any]:
+    """Return all that a replay must rebuild, bit for bit."""
+    return {
+        "sessions": {s.id: (s.worker, s.run, s.process, s.taken_seq, s.durable_seq) for s in state.sessions},
+        "categories": {name: _category(category) for name, category in state.categories.items()},
+    }
+
+
+def _category(category: Category) -> dict[str, Any]:
+    axis, round_ = category.axis, category.round
+    return {
+        "next_ordinal": category.next_ordinal,
+        # Of no meaning where time ends nothing; the store then knows more than the engine did.
+        "closed_through_ns": category.closed_through_ns if category.by_time else None,
+        "written_by_producer": category.written_by_producer,
+        "axis": (axis.absolute, axis.counted, axis.last),
+        "round": (round_.writers, round_.written, round_.owed, round_.newcomer),
+        "senders": category.senders,
+        "boundary": category.boundary if category.periods else None,
+        "windows": {bounds: period.key for bounds, period in category.windows.items()},
+        "periods": {
+            ordinal: (
+                p.start_ns,
+                p.window_ns,
+                p.step,
+                p.late,
+                p.lost,
+                p.uncertain,
+                _accumulator(p.accumulator),
+            )
+            for ordinal, p in category.periods.items()
+        },
+    }
+
+
+def _accumulator(accumulator: Accumulator) -> dict[str, Any]:
+    size, retained = len(accumulator.series), accumulator.retained
+    kept, waiting = Chunk.join(retained._chunks), Chunk.join(retained._waiting)
+    return {
+        "keys": accumulator.series.keys,
+        "aggregations": accumulator.series.aggregations,
+        "workers": accumulator.workers,
+        "num_values": accumulator.num_values,
+        "moments": {name: _bits(getattr(accumulator.moments, name)[:size]) for name in _COLUMNS},
+        "kept": tuple(map(_bits, (kept.series, kept.counts, kept.values))),
+        "waiting": tuple(map(_bits, (waiting.series, waiting.counts, waiting.values))),
+        "buckets": tuple(map(_bits, (retained.buckets.codes, retained.buckets.counts))),
+        "latest": tuple(map(_bits, accumulator.latest.rows())),
+    }
+
+
+def _bits(column: np.ndarray) -> bytes:
+    return column.tobytes()
+
+
+def told(summaries: PeriodSummaries) -> tuple[Any, ...]:
+    """Return what a stored period says, but for what only the moment of its closing decides."""
+    period = summaries.period
+    figures = {key: repr(summary) for key, summary in summaries.items()}
+    return (
+        period.run, period.category, period.ordinal, period.id, period.step, period.workers_reporting,
+        period.late, period.lost, period.uncertain, figures,
+    )  # fmt: skip

@@ -1,0 +1,247 @@
+"""The command line: help that renders, mistakes that are one sentence, exit codes that mean something."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from stats_aggregator import cli
+from stats_aggregator.cli import main
+from stats_aggregator.errors import JournalFailed, SettingError, StoreFull
+from stats_aggregator_client.wire import Ack, StatusReply, encode
+
+COMMANDS = ["serve", "demo", "status", "plugins", "check"]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Return what runs a command line in this process: its exit code, stdout and stderr."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["stats-aggregator", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        printed = capsys.readouterr()
+        code = caught.value.code
+        assert isinstance(code, int | None)
+        return code or 0, printed.out, printed.err
+
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_renders(run, command):
+    code, out, err = run(command, "--help")
+    assert (code, err) == (0, "")
+    assert f"stats-aggregator {command}" in out
+
+
+def test_the_help_and_the_version_of_all(run):
+    _, out, _ = run("--help")
+    assert all(command in out for command in COMMANDS)
+    code, out, _ = run("--version")
+    assert (code, out.split()[0]) == (0, "stats-aggregator")
+
+
+def test_serve_has_every_option_that_scripts_rely_on(run):
+    _, out, _ = run("serve", "--help")
+    for option in (
+        "config", "bind", "address-file", "data-dir", "results-dir", "run-id", "every", "grace", "writer",
+        "add-writer", "no-writer", "durability", "auth", "close-on-stop", "strict", "drain-timeout",
+    ):  # fmt: skip
+        assert f"--{option}" in out
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--every", "often"], "error: --every is 'often'; right would be \"auto\""),
+        (
+            ["--bind", "tcp://0.0.0.0:5757"],
+            "error: --bind is 'tcp://0.0.0.0:5757'; right would be a loopback",
+        ),
+        (["--durability", "x"], 'error: --durability is \'x\'; right would be "full" or "process" or "none"'),
+        (["--config", "/no/such/file"], "error: --config is '/no/such/file'; right would be a file that can"),
+        (["--writer", "consol"], "error: --writer 'consol' is no installed writer; did you mean 'console'?"),
+        (["--run-id", "a\tb"], "error: --run-id is 'a\\tb'; right would be"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_and_exit_code_2(run, command, arguments, text):
+    code, out, err = run(command, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(text)
+    assert err.count("\n") == 1
+
+
+def test_a_wrong_log_level_is_told_what_is_right(run, monkeypatch):
+    monkeypatch.setenv("STATS_AGGREGATOR_LOG_LEVEL", "loud")
+    code, _, err = run("serve")
+    assert code == 2
+    assert err.startswith("error: STATS_AGGREGATOR_LOG_LEVEL is 'loud'; right would be DEBUG, INFO, ")
+
+
+def test_an_unknown_option_names_itself(run):
+    code, _, err = run("serve", "--evry", "1s")
+    assert code == 2
+    assert "--evry" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SettingError("--x", 1, "2"), 2),
+        (JournalFailed(Path("j"), OSError(5, "Input/output error")), 1),
+        (StoreFull(Path("s")), 1),
+    ],
+)
+def test_a_mistake_is_2_and_a_failing_disk_is_1(run, monkeypatch, error, code):
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fails)
+    found, _, err = run()
+    assert (found, err) == (code, f"error: {error}\n")
+
+
+def test_check_says_what_would_run_and_opens_nothing(run, tmp_path):
+    data = tmp_path / "data"
+    code, out, err = run(
+        "check", "--data-dir", str(data), "--writer", "csv", "--bind", "tcp://127.0.0.1:1234"
+    )
+    assert (code, err) == (0, "")
+    assert out == f"fine: would listen on tcp://127.0.0.1:1234; writers: csv; data in {data}\n"
+    assert not data.exists()
+
+
+def test_plugins_lists_the_standard_writers_as_json(run):
+    code, out, _ = run("plugins", "--json")
+    found = {entry["name"]: entry for entry in json.loads(out)}
+    assert code == 0
+    assert {"console", "tensorboard", "csv", "jsonl"} <= set(found)
+    assert (found["console"]["state"], found["csv"]["state"]) == ("loaded", "disabled")
+    assert found["csv"]["distribution"] == "stats-aggregator-writers"
+
+
+def test_plugins_prints_a_table(run):
+    code, out, _ = run("plugins")
+    assert code == 0
+    assert "console" in out
+    assert "loaded" in out
+
+
+def free_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_status_of_a_dead_address_is_1_and_says_what_to_start(run):
+    address = free_address()
+    code, out, err = run("status", "--address", address, "--timeout", "0.2")
+    assert (code, out) == (1, "")
+    assert (
+        err
+        == f"error: no daemon answers on {address} within 0.2 s; start one with `stats-aggregator serve`\n"
+    )
+
+
+@pytest.mark.parametrize(("address", "code"), [("nonsense", 2), ("tcp://", 2), ("@/no/such/file", 1)])
+def test_status_of_what_is_no_address_is_one_sentence(run, address, code):
+    found, _, err = run("status", "--address", address, "--timeout", "0.2")
+    assert found == code
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+NAME = "loss[/] [bold]of[/bold] q[a] 50%"
+STATUS: dict[str, Any] = {
+    "state": "running", "address": "tcp://127.0.0.1:1", "uptime_s": 5.0, "values_per_s": 1.5,
+    "journal": {"bytes": 10, "segments": 1, "last_sync_ms": 0.1},
+    "runs": [{"run": NAME, "workers": {"alive": 1, "lost": 0}, "values_per_s": 1.0, "categories": 1,
+              "open_periods": 1, "waiting_values": 3}],
+    "categories": [{"run": NAME, "category": NAME, "ends_by": "time", "step": 1, "periods_closed": 2,
+                    "open_periods": 1, "waiting_values": 3, "series": 4}],
+    "workers": [{"run": NAME, "worker": NAME, "state": "lost", "heard_s_ago": 70.0, "values": 9,
+                 "values_per_s": 0.0, "duplicates": 0}],
+    "writers": [{"plugin": "csv", "run": NAME, "class_name": "X", "state": "ok", "delivered": 1, "backlog": 0,
+                 "set_aside": 0, "skipped": 0, "last_error": "[Errno 2] [x] went\nsecond line"}],
+    "plugins": [{"plugin": "bad", "distribution": "d", "state": "failed", "why": "pip install x[extra]"}],
+    "rejected": {"name": 3},
+}  # fmt: skip
+
+
+class Answering:
+    """A ROUTER that answers the first message with given bytes."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._context = zmq.Context()
+        self._router = self._context.socket(zmq.ROUTER)
+        self.address = f"tcp://127.0.0.1:{self._router.bind_to_random_port('tcp://127.0.0.1')}"
+        self._reply = reply
+        self._thread = threading.Thread(target=self._answer)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return self.address
+
+    def _answer(self) -> None:
+        if self._router.poll(30_000):
+            peer, _ = self._router.recv_multipart()
+            self._router.send_multipart([peer, self._reply])
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        self._router.close(1000)
+        self._context.term()
+
+
+def test_status_prints_names_as_they_are(run):
+    with Answering(encode(StatusReply(STATUS))) as address:
+        code, out, err = run("status", "--address", address)
+    assert (code, err) == (0, "")
+    assert out.count(NAME) == 6
+    assert "[Errno 2] [x] went" in out
+    assert "second line" not in out
+    assert "pip install x[extra]" in out
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("running", 0), ("waiting for room on the disk", 1), ("stopping", 1)]
+)
+def test_status_is_a_health_check_and_prints_json(run, tmp_path, state, code):
+    with Answering(encode(StatusReply({**STATUS, "state": state}))) as address:
+        (tmp_path / "address").write_text(address + "\n")
+        found, out, _ = run("status", "--json", "--address", f"@{tmp_path / 'address'}")
+    assert found == code
+    assert json.loads(out)["state"] == state
+
+
+@pytest.mark.parametrize("reply", [b"\xc1", encode(Ack(b"s" * 16, 0, 0, 0, ()))])
+def test_something_else_that_listens_there_is_no_daemon(run, reply):
+    with Answering(reply) as address:
+        code, _, err = run("status", "--address", address)
+    assert code == 1
+    assert "no daemon answers" in err
+
+
+def test_a_real_process_ends_with_one_sentence_and_no_traceback(tmp_path):
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, "-m", "stats_aggregator", "serve", "--data-dir", str(tmp_path / "data")]
+    done = subprocess.run(
+        [*command, "--bind", "tcp://127.0.0.1:0", "--address-file", str(tmp_path / "file" / "x")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith("error: --address-file is ")
+    assert "Traceback" not in done.stderr

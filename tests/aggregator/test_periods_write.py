@@ -1,0 +1,134 @@
+"""Periods that WRITE ends: rounds, grace, and who does not hold them up."""
+
+from __future__ import annotations
+
+import pytest
+
+from stats_aggregator_client.wire import Closing
+from tests.aggregator.peers import Core, Worker, joined
+from tests.aggregator.spans import at, say, told
+
+WRITE = int(Closing.WRITE)
+
+
+def test_each_write_of_the_only_writer_closes_also_an_empty_period(begin):
+    core = begin()
+    (worker,) = joined(core, "w")
+    say(core, worker, 1.0, 10, closing=WRITE)
+    core.handle(worker.write(100), worker.write(200))
+    core.handle(worker.batch("c", [("x", 0, [2.0])], at(10), closing=WRITE), worker.write(300))
+    core.settle()
+    assert told(core) == [(100, [1.0]), (200, []), (300, [2.0])]
+
+
+def test_a_round_closes_when_every_live_writer_has_written(begin):
+    core = begin(grace_s=14)
+    first, second, third = workers = joined(core, "w1", "w2", "w3")
+    for worker in workers:
+        say(core, worker, 1.0, 10, closing=WRITE)
+    core.handle(*(worker.write(10) for worker in workers))  # who writes becomes known here
+    core.pass_s(14)
+    core.handle(*(worker.heartbeat() for worker in workers))
+    before = len(core.periods("c"))
+    core.handle(first.write(20), third.write(20))
+    core.settle()
+    assert len(core.periods("c")) == before
+    core.handle(second.write(20))
+    core.settle()
+    assert len(core.periods("c")) == before + 1
+
+
+def round_of_two(core: Core) -> tuple[Worker, Worker]:
+    """Return two workers that have both written in one round, closed at step 10."""
+    first, second = joined(core, "w1", "w2")
+    say(core, first, 1.0, 10, closing=WRITE)
+    core.handle(first.write(5))
+    core.handle(second.write(6))
+    core.pass_s(5)  # grace ends the newcomer's round, which the first one owes
+    core.handle(first.write(6))
+    core.handle(first.write(10), second.write(10))
+    core.settle()
+    assert not core.state.categories["run", "c"].round.written
+    return first, second
+
+
+def test_grace_closes_a_round_and_the_late_write_closes_nothing(begin):
+    core = begin()
+    first, second = round_of_two(core)
+    before = len(core.periods("c"))
+    say(core, first, 1.0, 20, closing=WRITE)
+    core.handle(first.write(20))
+    core.pass_s(1.9)
+    assert len(core.periods("c")) == before
+    core.pass_s(0.1)
+    assert told(core)[before:] == [(20, [1.0])]
+    core.handle(second.write(20))
+    core.pass_s(10)
+    assert len(core.periods("c")) == before + 1
+    say(core, first, 2.0, 20, closing=WRITE)
+    core.handle(first.write(30), second.write(30))
+    core.settle()
+    assert told(core)[before + 1 :] == [(30, [2.0])]
+
+
+def test_a_write_that_repeats_within_a_round_closes_at_once(begin):
+    core = begin()
+    first, _ = round_of_two(core)
+    before = len(core.periods("c"))
+    core.handle(first.write(20))
+    core.handle(first.write(21))
+    core.settle()
+    assert told(core)[before:] == [(21, [])]
+
+
+@pytest.mark.parametrize("parting", ["bye", "silence"])
+def test_a_dead_writer_does_not_hold_the_round(begin, parting):
+    core = begin(grace_s=10_000)
+    first, second = joined(core, "w1", "w2")
+    core.state.categories.clear()
+    say(core, first, 1.0, 10, closing=WRITE)
+    core.handle(first.write(5))
+    core.handle(second.write(6))
+    core.handle(first.write(6))
+    core.settle()
+    before = len(core.periods("c"))
+    if parting == "bye":
+        core.handle(second.bye())
+    else:
+        for _ in range(4):
+            core.clock.pass_s(5)
+            core.handle(first.heartbeat())
+            core.tick()
+    core.pass_s(1)
+    core.handle(first.write(30))
+    core.settle()
+    assert len(core.periods("c")) == before + 1
+
+
+def test_write_takes_over_from_time_and_keeps_the_open_window(begin):
+    core = begin()
+    (worker,) = joined(core, "w")
+    say(core, worker, 1.0, 12)
+    say(core, worker, 2.0, 22)
+    core.handle(worker.write(100))
+    core.settle()
+    assert told(core) == [(1, [1.0]), (100, [2.0])]
+    say(core, worker, 4.0, 23, closing=WRITE)
+    core.pass_s(3600)
+    assert len(core.periods("c")) == 2  # time ends nothing any more
+    core.handle(worker.hello())
+    core.handle(worker.write(200))
+    core.settle()
+    assert told(core)[2:] == [(200, [4.0])]
+
+
+def test_manual_ends_by_write_alone(begin):
+    core = begin("manual")
+    (worker,) = joined(core, "w")
+    say(core, worker, 1.0, 12)
+    core.pass_s(100_000)
+    assert core.periods("c") == []
+    core.handle(worker.hello())
+    core.handle(worker.write(7))
+    core.settle()
+    assert told(core) == [(7, [1.0])]
