@@ -235,13 +235,27 @@ def test_something_else_that_listens_there_is_no_daemon(run, reply):
     assert "no daemon answers" in err
 
 
-def test_a_real_process_ends_with_one_sentence_and_no_traceback(tmp_path):
+@pytest.mark.parametrize("mistake", ["address file", "bind"])
+def test_a_real_process_ends_with_one_sentence_and_leaves_nothing_running(tmp_path, mistake):
     (tmp_path / "file").write_text("")
-    command = [sys.executable, "-m", "stats_aggregator", "serve", "--data-dir", str(tmp_path / "data")]
-    done = subprocess.run(
-        [*command, "--bind", "tcp://127.0.0.1:0", "--address-file", str(tmp_path / "file" / "x")],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        options, text = {
+            "address file": (["--address-file", str(tmp_path / "file" / "x")], "error: --address-file is "),
+            "bind": (
+                ["--bind", f"tcp://127.0.0.1:{taken.getsockname()[1]}"],
+                "error: cannot listen on tcp://",
+            ),
+        }[mistake]
+        command = [sys.executable, "-m", "stats_aggregator", "serve", "--bind", "tcp://127.0.0.1:0", *options]
+        done = subprocess.run(
+            [*command, "--data-dir", str(tmp_path / "data")],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[-1].startswith("error: --address-file is ")
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith(text)
+    assert done.stderr.count("\n") == 1

@@ -62,7 +62,11 @@ class Server:
         config = self._config
         discover(config.selection)  # a misspelt writer is said before anything is opened
         _raise_file_limit()
+        if config.address_file is not None:
+            _make_place(config.address_file)
         self._directory = self._owned(DataDirectory(config.data_dir))
+        # Bound before anything is started, so that an address in use costs one sentence; who connects waits.
+        self._ingress = self._owned(Ingress(config.bind))
         self._clock = Clock()
         self._started_ns = self._clock.now_ns()
         self._store = self._owned(self._open_store())
@@ -72,7 +76,6 @@ class Server:
         self._closing.append(lambda: self._writers.drain(0.0))
         self._closer = Closer(self._store, self._directory.server_id, self._on_stored, self._on_failure)
         recovered = self._recover()
-        self._ingress = self._owned(Ingress(config.bind))
         self._status_store = self._owned(self._open_store())
         self._engine = self._build_engine(recovered)
         self._closer.start()
@@ -255,14 +258,22 @@ def _raise_file_limit() -> None:
         pass  # macOS says "no limit" and then takes none: its own default stays
 
 
+def _make_place(address_file: Path) -> None:
+    """Make the directory of the address file, and see that a file can be written there."""
+    try:
+        address_file.parent.mkdir(parents=True, exist_ok=True)
+        _beginning(address_file).write_text("")
+        _beginning(address_file).unlink()
+    except OSError as error:
+        right = f"a file that can be written: {error.strerror}"
+        raise SettingError("--address-file", str(address_file), right) from error
+
+
 def _write_address(path: Path, address: str) -> None:
     # Whole or not at all: workers read it at any moment.
-    beginning = path.with_name(path.name + ".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beginning.write_text(address + "\n")
-        beginning.replace(path)
-    except OSError as error:
-        raise SettingError(
-            "--address-file", str(path), f"a file that can be written: {error.strerror}"
-        ) from error
+    _beginning(path).write_text(address + "\n")
+    _beginning(path).replace(path)
+
+
+def _beginning(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
