@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stats_aggregator.clock import Clock
-from stats_aggregator.journal import Durability, Journal
-from stats_aggregator.segment import Record, RecordKind
-from stats_aggregator.segment_reader import SegmentContents, read_segment, segment_paths
+from stats_aggregator.journal.journal import Durability, Journal
+from stats_aggregator.journal.segment import Record, RecordKind
+from stats_aggregator.journal.segment_reader import SegmentContents, read_segment, segment_paths
 
 Plain = tuple[RecordKind, bytes]
 

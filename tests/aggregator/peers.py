@@ -11,14 +11,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from stats_aggregator.closer import Closer
-from stats_aggregator.engine import Engine
-from stats_aggregator.every import Every
-from stats_aggregator.journal import Durability
-from stats_aggregator.recovery import recover
-from stats_aggregator.state import Cut, State
-from stats_aggregator.store import Store
-from stats_aggregator.stored import StoredPeriod, StoredProperty
+from stats_aggregator.engine.closer import Closer
+from stats_aggregator.engine.engine import Engine
+from stats_aggregator.engine.recovery import recover
+from stats_aggregator.engine.state import Cut, State
+from stats_aggregator.journal.journal import Durability
+from stats_aggregator.periods.every import Every
+from stats_aggregator.store.store import Store
+from stats_aggregator.store.stored import StoredPeriod, StoredProperty
 from stats_aggregator_api import PeriodSummaries
 from stats_aggregator_client.wire import (
     Ack,

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from stats_aggregator.accumulators import Accumulator
-from stats_aggregator.moments import _COLUMNS
-from stats_aggregator.periods import Category
-from stats_aggregator.retained import Chunk
-from stats_aggregator.state import State
+from stats_aggregator.engine.state import State
+from stats_aggregator.periods.periods import Category
+from stats_aggregator.pooling.accumulators import Accumulator
+from stats_aggregator.pooling.moments import _COLUMNS
+from stats_aggregator.pooling.retained import Chunk
 from stats_aggregator_api import PeriodSummaries
 
 

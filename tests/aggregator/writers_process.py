@@ -11,11 +11,11 @@ from array import array
 from contextlib import contextmanager
 from textwrap import dedent
 
-from stats_aggregator.control import Settings
-from stats_aggregator.outbox import Outbox
-from stats_aggregator.plugins import Selection
-from stats_aggregator.retry import Retry
-from stats_aggregator.store import Store, SummaryRow
+from stats_aggregator.dispatch.control import Settings
+from stats_aggregator.dispatch.plugins import Selection
+from stats_aggregator.dispatch.retry import Retry
+from stats_aggregator.store.outbox import Outbox
+from stats_aggregator.store.store import Store, SummaryRow
 from stats_aggregator_api import STATS_WRITER_GROUP, Buckets, Period
 
 DEADLINE_S = 20.0
@@ -159,7 +159,13 @@ class WritersProcess:
         )
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "stats_aggregator.dispatch", "--control-fd", str(theirs.fileno())],
+                [
+                    sys.executable,
+                    "-m",
+                    "stats_aggregator.dispatch",
+                    "--control-fd",
+                    str(theirs.fileno()),
+                ],
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, "PYTHONPATH": str(site.plugins), "PYTHONUNBUFFERED": ""},
                 stdout=stdout,

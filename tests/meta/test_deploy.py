@@ -11,9 +11,9 @@ import urllib.request
 import pytest
 import yaml
 
-from stats_aggregator.config import DEFAULT_BIND, load_config
-from stats_aggregator.every import parse_span_ns
-from stats_aggregator.server import EXIT_LEFT
+from stats_aggregator.periods.every import parse_span_ns
+from stats_aggregator.server.config import DEFAULT_BIND, load_config
+from stats_aggregator.server.server import EXIT_LEFT
 from tests.meta.repository import BIN, DISTRIBUTIONS, ROOT, WAIT_S, user_environment
 from tests.meta.serving import Serving
 from tests.system.daemons import wait_until

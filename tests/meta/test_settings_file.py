@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stats_aggregator.config import _PARSERS, Config, load_config
+from stats_aggregator.server.config import _PARSERS, Config, load_config
 from stats_aggregator_writers.console import ConsoleOptions
 from stats_aggregator_writers.tensorboard import EXTRAS, TensorBoardOptions
 from tests.meta.repository import ROOT

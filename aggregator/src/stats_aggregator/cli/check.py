@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from ..config import Config
+from ..dispatch.plugins import discover, load
 from ..errors import PluginError
-from ..plugins import discover, load
+from ..server.config import Config
 from .settings import takes_settings
 
 

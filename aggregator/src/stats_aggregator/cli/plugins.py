@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..config import load_config
-from ..plugins import PluginEntry, discover, load
+from ..dispatch.plugins import PluginEntry, discover, load
+from ..server.config import load_config
 
 
 def plugins(

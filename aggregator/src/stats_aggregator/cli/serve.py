@@ -7,9 +7,9 @@ import os
 
 import typer
 
-from ..config import Config
 from ..errors import SettingError
-from ..server import Server
+from ..server.config import Config
+from ..server.server import Server
 from .settings import takes_settings
 
 

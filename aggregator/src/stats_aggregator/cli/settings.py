@@ -10,7 +10,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from ..config import Config, load_config
+from ..server.config import Config, load_config
 
 Text = Optional[str]  # noqa: UP045 - typer reads annotations at run time, on 3.10 too
 Names = Optional[list[str]]  # noqa: UP045

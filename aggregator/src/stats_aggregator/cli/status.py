@@ -15,7 +15,7 @@ from rich.table import Table
 
 from stats_aggregator_client.wire import Status, StatusReply, WireError, decode, encode
 
-from ..config import DEFAULT_BIND
+from ..server.config import DEFAULT_BIND
 
 _MAX_ROWS = 20
 

@@ -1,0 +1,1 @@
+"""The writers' process: stored summaries to plugins, a thread each."""

@@ -1,0 +1,42 @@
+"""Backlog: where a plugin begins, and how much may wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import SettingError
+from ..periods.every import parse_span_ns
+
+_MAX_BACKLOG = 100_000
+_MAX_BACKLOG_AGE_NS = 7 * 86_400 * 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The settings in a plugin's table of the configuration file that are not the plugin's own.
+
+    Beyond `max_backlog` periods, or when they waited for `max_backlog_age`, the oldest are skipped, and
+    counted. A plugin that is new to the data directory gets what comes from now on; with `replay`, all that
+    is stored.
+    """
+
+    replay: bool
+    max_backlog: int
+    max_backlog_age_ns: int
+
+    @classmethod
+    def split(cls, plugin: str, table: Mapping[str, Any]) -> tuple[Backlog, dict[str, Any]]:
+        """Return these settings of `table`, and the plugin's own options; raise SettingError."""
+        own = dict(table)
+        replay = own.pop("replay", False)
+        if not isinstance(replay, bool):
+            raise SettingError(f"writers.{plugin}.replay", replay, "true or false")
+        most = own.pop("max_backlog", _MAX_BACKLOG)
+        if type(most) is not int or most < 1:
+            raise SettingError(f"writers.{plugin}.max_backlog", most, "a number of periods, at least 1")
+        name, age_ns = f"writers.{plugin}.max_backlog_age", _MAX_BACKLOG_AGE_NS
+        if "max_backlog_age" in own:
+            age_ns = parse_span_ns(name, str(own.pop("max_backlog_age")))
+        return cls(replay, most, age_ns), own

@@ -1,0 +1,1 @@
+"""From messages to decisions: the one thread that owns journal and state, and the closer behind it."""

@@ -1,0 +1,126 @@
+"""Group: one drained set of messages, from decision to reply.
+
+Decisions are collected as journal records in an order that a replay can follow; the batches of one GROUP
+record are applied together, live and in a replay alike, so that both give the same bits.
+"""
+
+from __future__ import annotations
+
+from stats_aggregator_client.wire import Batch, FromDaemon, Property
+
+from ..journal.decisions import Entry, Opened, SessionOpened, Skipped, pack, pack_group
+from ..journal.segment import Record, RecordKind
+from ..periods.periods import OpenPeriod, PeriodKey
+from .sessions import Session
+from .state import EndedPeriod
+
+Contribution = tuple[Batch, str]
+
+
+class _Part:
+    """What one GROUP record holds."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.batches: dict[PeriodKey, tuple[OpenPeriod, list[Contribution]]] = {}
+
+
+class Group:
+    """What was decided for one drained set of messages, and what is to be said when it is stored.
+
+    `pins` are the periods and properties whose data stands in the records; `shown` the batches' frames, for
+    who wants to see raw values; `acks` and `welcomes` the sessions to answer, by their connection.
+    """
+
+    def __init__(self, now_ns: int) -> None:
+        self.now_ns = now_ns
+        self.pins: set[object] = set()
+        self.ended: list[EndedPeriod] = []
+        self.properties: list[tuple[str, Property]] = []
+        self.shown: list[tuple[OpenPeriod, bytes]] = []
+        self.replies: list[tuple[bytes, FromDaemon]] = []
+        self.acks: dict[bytes, Session] = {}
+        self.welcomes: dict[bytes, Session] = {}
+        self.strangers: set[bytes] = set()
+        self._records: list[Record] = []
+        self._parts: list[_Part] = []
+        self._part = _Part()
+
+    def add_passing(self, frame: bytes) -> None:
+        """Take a batch that has nothing for any period."""
+        self._part.entries.append(Entry(0, False, frame))
+
+    def add_batch(self, entry: Entry, period: OpenPeriod, batch: Batch, worker: str) -> None:
+        """Take a batch into its period."""
+        part = self._part
+        part.entries.append(entry)
+        part.batches.setdefault(period.key, (period, []))[1].append((batch, worker))
+        self.shown.append((period, entry.frame))
+        self.pins.add(period.key)
+
+    def add_control(self, entry: Entry, period: OpenPeriod | None) -> None:
+        """Take a WRITE or REWIND, which the journal keeps as long as the open period."""
+        self._part.entries.append(entry)
+        if period is not None:
+            self.pins.add(period.key)
+
+    def add_property(self, run: str, message: Property, frame: bytes) -> None:
+        """Take a property, which the journal keeps until the store has it."""
+        self._part.entries.append(Entry(0, False, frame))
+        self.properties.append((run, message))
+        self.pins.add((message.session, message.seq))
+
+    def open(self, period: OpenPeriod) -> None:
+        """Note that a period began, or that something else ends it."""
+        self._between(pack(RecordKind.OPEN, Opened(*period.key, period.start_ns, period.window_ns)))
+        self.pins.add(period.key)
+
+    def close(self, ended: EndedPeriod) -> None:
+        """Note that a period ended."""
+        self._between(pack(RecordKind.CLOSE, ended.closed))
+        self.ended.append(ended)
+        self.pins.add(ended.period.key)
+
+    def open_session(self, opened: SessionOpened) -> None:
+        """Note a new session."""
+        self._between(pack(RecordKind.SESSION, opened))
+
+    def refuse(self, skipped: Skipped) -> None:
+        """Note that a seq was refused for good."""
+        self._between(pack(RecordKind.TOMBSTONE, skipped))
+
+    def skip_gap(self, skipped: Skipped) -> None:
+        """Note that seqs are gone for good."""
+        self._between(pack(RecordKind.GAP, skipped))
+
+    def _between(self, record: Record) -> None:
+        # A replay reads it where it was decided: after the frames so far, before those to come.
+        self._cut()
+        self._records.append(record)
+
+    def _cut(self) -> None:
+        if self._part.entries:
+            self._records.append(pack_group(self._part.entries))
+            self._parts.append(self._part)
+            self._part = _Part()
+
+    def records(self) -> list[Record]:
+        """Return all records, in the order of the decisions; nothing is added afterwards."""
+        self._cut()
+        return self._records
+
+    def workers_in(self, period: OpenPeriod) -> set[str]:
+        """Return the workers whose values the group brings into a period."""
+        return {
+            worker
+            for part in (*self._parts, self._part)
+            for batch, worker in part.batches.get(period.key, (period, []))[1]
+            if batch.counts
+        }
+
+    def apply(self) -> list[OpenPeriod]:
+        """Add the values to their periods, those of one GROUP record together; return the periods."""
+        touched = [found for part in self._parts for found in part.batches.values()]
+        for period, batches in touched:
+            period.accumulator.add(batches)
+        return [period for period, _ in touched]

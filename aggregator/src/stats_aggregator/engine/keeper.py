@@ -1,0 +1,154 @@
+"""PeriodKeeper: decides when periods begin and end, and leaves each decision in the group's records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stats_aggregator_client.wire import Batch, Closing, Rewind, Write
+
+from ..journal.decisions import Closed, Entry
+from ..periods.periods import Category, OpenPeriod, is_empty
+from .group import Group
+from .sayings import Sayings
+from .sessions import Session
+from .state import EndedPeriod, State
+
+_WAITS_FOR_WRITE_NS = 300 * 1_000_000_000
+
+
+class PeriodKeeper:
+    """The rules of periods over all categories of a state."""
+
+    def __init__(self, state: State, grace_ns: int, sayings: Sayings) -> None:
+        self._state = state
+        self._grace_ns = grace_ns
+        self._sayings = sayings
+
+    def batch(self, group: Group, session: Session, batch: Batch, frame: bytes) -> None:
+        """Take a batch into the period it belongs to."""
+        category = self._category(group, session, batch.category)
+        self._hand_over(group, category, batch.closing)
+        period, start_ns, late = category.find(batch.t_last, group.now_ns)
+        if period is None:
+            if category.by_time and is_empty(batch):
+                category.pass_by(batch, session.worker)
+                group.add_passing(frame)
+                return
+            period = self._open(group, category, start_ns)
+        category.admit(batch, session.worker, period, late)
+        group.add_batch(Entry(period.key.ordinal, late, frame), period, batch, session.worker)
+        if category.crosses_boundary():
+            self.close(group, category, period, "steps")
+
+    def _category(self, group: Group, session: Session, name: str) -> Category:
+        category = self._state.category(session.run, name)
+        category.heard_ns = group.now_ns
+        return category
+
+    def _hand_over(self, group: Group, category: Category, closing: int) -> None:
+        """Let WRITE end the category's periods, from the first message that says so on."""
+        windows = category.take_closing(closing)
+        for period in windows[:-1]:
+            self.close(group, category, period, "write")
+        for period in windows[-1:]:
+            # The newest window goes on as the period that the first WRITE ends.
+            start_ns = min(period.start_ns, group.now_ns)  # a window may begin a little ahead of the time
+            group.open(category.open(period.key.ordinal, start_ns, 0, period.accumulator))
+
+    def _open(self, group: Group, category: Category, start_ns: int) -> OpenPeriod:
+        window_ns = category.window_ns if category.by_time else 0
+        accumulator = self._state.accumulator()
+        period = category.open(category.next_ordinal, start_ns, window_ns, accumulator)
+        group.open(period)
+        return period
+
+    def write(self, group: Group, session: Session, write: Write, frame: bytes) -> None:
+        """Take a WRITE; where it ends a period without values, that one is closed too: the step moved."""
+        category = self._category(group, session, write.category)
+        is_live, round_ = self._state.sessions.is_live, category.round
+        late = round_.is_late(write.session, write.step <= category.axis.last, is_live)
+        self._hand_over(group, category, Closing.WRITE)
+        repeats = category.take_write(write, late, group.now_ns)
+        closes = repeats or (not late and round_.is_complete(is_live))
+        period, _, _ = category.find(group.now_ns, group.now_ns)
+        group.add_control(Entry(0, late, frame), period)
+        if closes and category.by_write:
+            period = period or self._open(group, category, group.now_ns)
+            period.step = max(period.step, write.step)
+            self.close(group, category, period, "write")
+        elif period is not None and category.crosses_boundary():
+            self.close(group, category, period, "steps")
+
+    def rewind(self, group: Group, session: Session, rewind: Rewind, frame: bytes) -> None:
+        """End the category's periods and let its axis go back."""
+        category = self._category(group, session, rewind.category)
+        for period in list(category.periods.values()):
+            self.close(group, category, period, "rewind")
+        category.axis.rewind(rewind.step)
+        group.add_control(Entry(0, False, frame), None)
+
+    def close(self, group: Group, category: Category, period: OpenPeriod, cause: str) -> None:
+        """End a period."""
+        sessions = self._state.sessions
+        reporting = {*period.accumulator.workers, *group.workers_in(period)}
+        expected = reporting | (sessions.live_workers(category.run) & category.senders)
+        owed = category.round.missing(sessions.is_live) if cause == "grace" else []
+        if category.axis.position < 0:
+            name = category.name
+            self._sayings.once(("no step", *period.key[:2]), "%s reports no step: periods count", name)
+        closed = Closed(
+            *period.key,
+            end_ns=category.end_of(period, group.now_ns),
+            window_ns=period.window_ns,
+            step=category.axis.step_for(period.step, period.key.ordinal),
+            workers_expected=len(expected),
+            duplicates=period.duplicates,
+            cause=cause,
+            owed=owed,
+        )
+        category.finish(closed)
+        group.close(EndedPeriod(period, closed))
+
+    def due(self, now_ns: int) -> Iterator[tuple[Category, OpenPeriod, str]]:
+        """Yield what ends by the clock, and why; the caller closes it before it asks for the next."""
+        for category in list(self._state.categories.values()):
+            if category.periods:
+                is_live = self._state.sessions.is_live
+                for period, cause in list(category.due(now_ns, self._grace_ns, is_live)):
+                    yield category, period, cause
+
+    def ending(self, close_all: bool) -> Iterator[tuple[Category, OpenPeriod, str]]:
+        """Yield what ends with the daemon, and why: what time ends, what was written, or all.
+
+        A round of WRITEs that has begun waits for nobody any more.
+        """
+        for category, period in self.open_periods():
+            if period in category.written_periods():
+                yield category, period, "grace"
+            elif close_all or period.window_ns > 0:
+                yield category, period, "stop"
+
+    def open_periods(self) -> list[tuple[Category, OpenPeriod]]:
+        """Return every open period, those of a category in order of time."""
+        return [
+            (category, period)
+            for category in self._state.categories.values()
+            for period in sorted(category.periods.values(), key=lambda period: period.start_ns)
+        ]
+
+    def say_who_waits(self, now_ns: int) -> None:
+        """Say once of a category that has values and nobody who writes them."""
+        for category in self._state.categories.values():
+            if category.by_time or not category.by_write or category.round.written:
+                continue
+            for period in category.periods.values():
+                if (
+                    now_ns - period.start_ns > _WAITS_FOR_WRITE_NS
+                    and now_ns - category.heard_ns < _WAITS_FOR_WRITE_NS
+                ):
+                    self._sayings.once(
+                        ("write", *period.key),
+                        "%s of run %s has waited 5 minutes for write_stats(step); its values are kept",
+                        category.name,
+                        category.run,
+                    )

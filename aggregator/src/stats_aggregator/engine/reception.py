@@ -1,0 +1,206 @@
+"""Reception: who may speak, and whether what they say comes in its turn."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+from stats_aggregator_api import name_fault
+from stats_aggregator_client.wire import (
+    Batch,
+    Bye,
+    Heartbeat,
+    Hello,
+    Nack,
+    Partial,
+    Property,
+    Reject,
+    RejectCode,
+    Rewind,
+    WireError,
+    Write,
+)  # fmt: skip
+
+from ..journal.decisions import SessionOpened, Skipped
+from .group import Group
+from .sayings import Sayings
+from .sessions import Liveness, Session
+from .state import State
+from .validity import Validator
+
+log = logging.getLogger(__name__)
+
+_MAX_INFO_ENTRIES = 8
+_MAX_INFO_CHARACTERS = 200
+
+Sequenced = Batch | Partial | Property | Write | Rewind
+
+
+class Reception:
+    """Keeps the sessions' side of the protocol: HELLO, sequence, duplicates, gaps and refusals.
+
+    `received` counts messages by kind, `rejected` by reason. While `stalled`, nothing is taken: what comes is
+    dropped without a word, and sent again by the clients when there is room.
+    """
+
+    def __init__(self, state: State, run: str, sayings: Sayings) -> None:
+        self.received: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
+        self.stalled = False
+        self.first_hello_ns: int | None = None
+        self._state = state
+        self._run = run
+        self._sayings = sayings
+        self._validator = Validator(state.series_cache)
+
+    def hello(self, group: Group, peer: bytes, hello: Hello) -> None:
+        """Take a HELLO; WELCOME follows when the group is stored."""
+        run = hello.run if hello.run is not None else self._run
+        for name, value in (("worker", hello.worker), ("run", run)):
+            fault = name_fault(value)
+            if fault:
+                self.rejected["name"] += 1
+                reject = Reject(hello.session, 0, RejectCode.NAME, f"{name} {fault}")
+                group.replies.append((peer, reject))
+                return
+        known = self._state.sessions.get(hello.session)
+        if self.stalled and (known is None or hello.first_unacked > known.taken_seq + 1):
+            return  # its answer would need a record, and there is no room for one: it asks again
+        if self.first_hello_ns is None:
+            self.first_hello_ns = group.now_ns
+        session = self._session(group, hello, run)
+        session.info = _bounded(hello)
+        session.nacked_seq = -1
+        session.hear(group.now_ns)
+        self._state.sessions.connect(session, peer)
+        self._skip_gap(group, session, hello.first_unacked)
+        group.welcomes[peer] = session
+
+    def _session(self, group: Group, hello: Hello, run: str) -> Session:
+        sessions = self._state.sessions
+        session = sessions.get(hello.session)
+        if session is not None:
+            if session.liveness is not Liveness.ALIVE:
+                log.info("worker %s is back", session.worker)
+            session.liveness = Liveness.ALIVE
+            return session
+        worker = sessions.name_for(hello.worker, run, hello.process, group.now_ns)
+        session = Session(hello.session, worker, run, hello.process)
+        sessions.add(session)
+        group.open_session(SessionOpened(session.id, worker, run, hello.process, group.now_ns))
+        log.info("worker %s joins run %s", worker, run)
+        return session
+
+    def _skip_gap(self, group: Group, session: Session, first_unacked: int) -> None:
+        missing = first_unacked - 1 - session.taken_seq
+        if missing <= 0:
+            return
+        text = f"{missing} batches of {session.worker} were acknowledged, but are not in this data directory"
+        log.error("%s: its journal was damaged, or it is another one", text)
+        self.received["gap"] += 1
+        session.taken_seq = first_unacked - 1
+        group.skip_gap(Skipped(session.id, session.taken_seq, text))
+
+    def life(self, group: Group, peer: bytes, message: Heartbeat | Bye) -> None:
+        """Take a HEARTBEAT, answered by ACK, or a BYE."""
+        session = self._known(group, peer, message.session)
+        if session is None:
+            return
+        if isinstance(message, Heartbeat):
+            group.acks[peer] = session
+            return
+        session.said_bye = True
+        session.liveness = Liveness.GONE
+        log.info("worker %s of run %s is done", session.worker, session.run)
+
+    def admit(self, group: Group, peer: bytes, message: Sequenced) -> Session | None:
+        """Return the message's session where it is its next and makes sense; answer it where not."""
+        session = self._known(group, peer, message.session)
+        if session is None or not self._is_next(group, peer, session, message.seq):
+            if session is not None and message.seq <= session.taken_seq:
+                self._note_duplicate(session, message)
+            return None
+        try:
+            self._validator.check(message)
+        except WireError as error:
+            self._refuse(group, peer, session, message.seq, error)
+            return None
+        session.taken_seq = message.seq
+        group.acks[peer] = session
+        return session
+
+    def _known(self, group: Group, peer: bytes, session_id: bytes) -> Session | None:
+        session = self._state.sessions.on(peer)
+        if session is None or session.id != session_id:
+            if peer not in group.strangers:
+                group.strangers.add(peer)
+                group.replies.append((peer, Nack(session_id, 0)))
+            return None
+        session.hear(group.now_ns)
+        return session
+
+    def _is_next(self, group: Group, peer: bytes, session: Session, seq: int) -> bool:
+        """Return whether `seq` is the session's next; say so where it is an earlier or a later one."""
+        expected = session.taken_seq + 1
+        if self.stalled:
+            return False
+        if seq == expected:
+            session.nacked_seq = -1
+            return True
+        if seq < expected:
+            group.acks[peer] = session
+        elif session.nacked_seq != expected:
+            # Once for each expected seq: a whole window behind a gap would ask a hundred times.
+            session.nacked_seq = expected
+            group.replies.append((peer, Nack(session.id, expected)))
+        return False
+
+    def _note_duplicate(self, session: Session, message: Sequenced) -> None:
+        if self.stalled:
+            return
+        self.received["duplicate"] += 1
+        session.duplicates += 1
+        category = self._state.categories.get((session.run, message.category))
+        if category is not None and category.periods:
+            category.periods[max(category.periods)].duplicates += 1
+
+    def refuse_frame(self, group: Group, peer: bytes, error: WireError) -> None:
+        """Answer a frame that does not decode."""
+        session = self._state.sessions.on(peer)
+        if session is not None and error.seq and session.id == error.session:
+            session.hear(group.now_ns)
+            if self._is_next(group, peer, session, error.seq):
+                self._refuse(group, peer, session, error.seq, error)
+            return
+        self.drop(error.code.name.lower(), error.text)
+        session_id = error.session or (session.id if session is not None else None)
+        if session_id is not None:
+            # Without its seq: a stranger says HELLO first, and then sends it again.
+            group.replies.append((peer, Reject(session_id, 0, error.code, error.text)))
+
+    def _refuse(self, group: Group, peer: bytes, session: Session, seq: int, error: WireError) -> None:
+        """Refuse a session's next message for good: its seq counts as consumed."""
+        self.rejected[error.code.name.lower()] += 1
+        self._sayings.limited("refused a message of worker %s: %s", session.worker, error.text)
+        session.taken_seq = seq
+        group.refuse(Skipped(session.id, seq, error.text))
+        group.acks[peer] = session
+        group.replies.append((peer, Reject(session.id, seq, error.code, error.text)))
+
+    def drop(self, reason: str, text: str) -> None:
+        """Count a message that is dropped, and say so at most once a second."""
+        self.rejected[reason] += 1
+        self._sayings.limited("dropped a message: %s", text)
+
+    def drop_many(self, reason: str, num: int) -> None:
+        """Count messages that were dropped before they could be read."""
+        self.rejected[reason] += num
+        self._sayings.limited("dropped %d messages that were no single frame", num)
+
+
+def _bounded(hello: Hello) -> dict[str, str]:
+    return {
+        str(name)[:_MAX_INFO_CHARACTERS]: str(value)[:_MAX_INFO_CHARACTERS]
+        for name, value in list(hello.info.items())[:_MAX_INFO_ENTRIES]
+        if isinstance(value, str | int | float)
+    }

@@ -1,0 +1,1 @@
+"""The truth of what came in: append-only segments."""

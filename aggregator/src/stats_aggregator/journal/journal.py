@@ -1,0 +1,264 @@
+"""Journal: the truth of what came in, in append-only segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import groupby
+from pathlib import Path
+
+from ..clock import Clock
+from ..errors import JournalFailed, JournalFull
+from .segment import SUFFIX, Record, RecordKind, segment_number
+from .segment_reader import SegmentContents, all_segment_paths, read_header, segment_paths
+from .segment_writer import UNPUBLISHED, SegmentWriter, sync_directory
+
+SEGMENT_BYTES = 64 << 20
+"""How large a segment grows before the next is begun."""
+
+
+class Durability(Enum):
+    """What an acknowledged value survives."""
+
+    FULL = "full"
+    """Also the loss of power: every append is synced."""
+    PROCESS = "process"
+    """The death of the process: nothing waits for the disk."""
+    NONE = "none"
+    """Nothing: no journal is kept."""
+
+
+@dataclass(slots=True)
+class _Finished:
+    """A segment that is only kept until its pins are released."""
+
+    path: Path
+    size_bytes: int
+    pins: set[Hashable]
+
+
+class Journal:
+    """Appends records; keeps each segment until all that pins it is released. For one thread."""
+
+    def __init__(
+        self,
+        directory: Path,
+        durability: Durability,
+        *,
+        snapshot: Callable[[], bytes],
+        clock: Clock,
+        first_number: int = 1,
+        rewrite: SegmentContents | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> None:
+        """Begin segment `first_number` in `directory`, which is made where it is missing.
+
+        `snapshot` returns the body of the SNAPSHOT that a new segment begins with. It is called here, and at
+        the end of an `append`: it must tell the state after all that was appended, that append included.
+
+        With `rewrite` the segment begins instead with all that was read of that one, which it replaces, and
+        is synced under any durability: what stands in the page cache after a crash may not be on the disk.
+
+        Raises JournalFull where there is no room for a segment, JournalFailed on any other fault of the disk.
+        """
+        if durability is Durability.NONE:
+            raise ValueError("durability is none: that is a NullJournal")
+        self._directory = directory
+        self._sync = durability is Durability.FULL
+        self._snapshot = snapshot
+        self._clock = clock
+        self._segment_bytes = segment_bytes
+        self._finished: dict[int, _Finished] = {}
+        self._pins: set[Hashable] = set()
+        self._failure: JournalFailed | None = None
+        self.syncs = 0
+        """How many appends were synced."""
+        self.last_sync_s = 0.0
+        """How long the last of these syncs took, in seconds."""
+        self._make_directory()
+        self._current = self._begin(first_number) if rewrite is None else self._rewrite(first_number, rewrite)
+        self._roll_at_bytes = segment_bytes
+
+    @classmethod
+    def resume(
+        cls,
+        directory: Path,
+        durability: Durability,
+        *,
+        snapshot: Callable[[], bytes],
+        clock: Clock,
+        pins_of: Mapping[int, Iterable[Hashable]],
+        rewrite: SegmentContents | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> Journal:
+        """Go on after recovery, in an empty directory too.
+
+        `pins_of` tells, by number, what still pins each segment that was read; a segment without any is
+        removed. `rewrite` is what was read of the last one, None where there was none; a rewritten segment
+        has the pins of the old one, and the journal goes on in it. `snapshot` tells the recovered state. A
+        file whose header is unreadable stays for a person to look at. Raises as the constructor.
+        """
+        number = max(map(segment_number, all_segment_paths(directory)), default=0) + 1
+        readable = rewrite if rewrite and rewrite.header else None
+        journal = cls(
+            directory,
+            durability,
+            snapshot=snapshot,
+            clock=clock,
+            first_number=number,
+            rewrite=readable,
+            segment_bytes=segment_bytes,
+        )
+        if readable and readable.header:
+            journal._pins.update(pins_of.get(readable.header.number, ()))
+            if not readable.records or readable.records[0].record.kind is not RecordKind.SNAPSHOT:
+                # Its snapshot was damaged: without a new one, the segments before could never go.
+                journal._go_on_in(journal._begin(number + 1))
+        journal._adopt(pins_of)
+        return journal
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes all segments hold."""
+        return self._current.size_bytes + sum(segment.size_bytes for segment in self._finished.values())
+
+    @property
+    def segments(self) -> int:
+        """How many segments there are, the current one among them."""
+        return len(self._finished) + 1
+
+    def append(self, records: Sequence[Record], pins: Iterable[Hashable] = ()) -> None:
+        """Write `records`, whole or not at all, and sync them where durability is full.
+
+        `pins` are the periods of which these records tell anything; the segment stays until each is
+        released. Raises JournalFull where there is no room: nothing was appended, and the same append may be
+        tried again later. Raises JournalFailed on any other fault of the disk, and from then on always.
+        """
+        if self._failure:
+            raise self._failure
+        try:
+            self._current.append(records)
+            self._pins.update(pins)
+            if self._sync:
+                began_ns = self._clock.now_ns()
+                self._current.sync()
+                self.last_sync_s = (self._clock.now_ns() - began_ns) / 1e9
+                self.syncs += 1
+            if self._current.size_bytes >= self._roll_at_bytes:
+                self._roll()
+        except JournalFailed as failure:
+            self._failure = failure
+            raise
+
+    def release(self, pin: Hashable) -> None:
+        """Forget `pin`, whose period is stored; segments that nothing pins any more are removed.
+
+        Raises JournalFailed where one cannot be removed.
+        """
+        self._pins.discard(pin)
+        for segment in self._finished.values():
+            segment.pins.discard(pin)
+        self._remove_unpinned()
+
+    def close(self) -> None:
+        """Close the file; all segments stay. Closing twice is fine."""
+        self._current.close()
+
+    def _make_directory(self) -> None:
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            if self._sync:
+                sync_directory(self._directory.parent)
+        except OSError as error:
+            raise JournalFailed(self._directory, error) from error
+
+    def _begin(self, number: int) -> SegmentWriter:
+        segment = SegmentWriter(self._directory, number, preallocated_bytes=self._segment_bytes)
+        try:
+            segment.append([Record(RecordKind.SNAPSHOT, [self._snapshot()])])
+            segment.publish(sync=self._sync)
+        except BaseException:
+            segment.discard()
+            raise
+        return segment
+
+    def _rewrite(self, number: int, old: SegmentContents) -> SegmentWriter:
+        replaces = segment_number(old.path)
+        segment = SegmentWriter(
+            self._directory, number, replaces=replaces, preallocated_bytes=self._segment_bytes
+        )
+        try:
+            for _, append in groupby(old.records, key=lambda stored: stored.append_start):
+                segment.append([stored.record for stored in append])
+            segment.publish(sync=True)
+        except BaseException:
+            segment.discard()
+            raise
+        return segment
+
+    def _roll(self) -> None:
+        try:
+            self._go_on_in(self._begin(self._current.number + 1))
+        except JournalFull:
+            # The current one may still have room; a new one is tried again when it has grown somewhat.
+            self._roll_at_bytes = self._current.size_bytes + self._segment_bytes // 16
+        else:
+            self._remove_unpinned()
+
+    def _go_on_in(self, segment: SegmentWriter) -> None:
+        old, self._current = self._current, segment
+        old.close()
+        self._finished[old.number] = _Finished(old.path, old.size_bytes, self._pins)
+        self._pins = set()
+        self._roll_at_bytes = self._segment_bytes
+
+    def _adopt(self, pins_of: Mapping[int, Iterable[Hashable]]) -> None:
+        """Take over the segments of an earlier process."""
+        live = set(segment_paths(self._directory))
+        known = {self._current.path, *(segment.path for segment in self._finished.values())}
+        try:
+            for path in all_segment_paths(self._directory):
+                if path not in live:
+                    path.unlink()
+                elif path not in known and read_header(path):
+                    number = segment_number(path)
+                    self._finished[number] = _Finished(
+                        path, path.stat().st_size, set(pins_of.get(number, ()))
+                    )
+            for path in self._directory.glob(f"*{SUFFIX}{UNPUBLISHED}"):
+                path.unlink()
+        except OSError as error:
+            raise JournalFailed(self._directory, error) from error
+        self._remove_unpinned()
+
+    def _remove_unpinned(self) -> None:
+        for number, segment in list(self._finished.items()):
+            if segment.pins:
+                continue
+            try:
+                segment.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise JournalFailed(segment.path, error) from error
+            del self._finished[number]
+
+
+class NullJournal:
+    """The journal of durability none: it takes everything and keeps nothing."""
+
+    size_bytes = 0
+    segments = 0
+    syncs = 0
+    last_sync_s = 0.0
+
+    def append(self, records: Sequence[Record], pins: Iterable[Hashable] = ()) -> None:
+        """Do nothing."""
+
+    def release(self, pin: Hashable) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+AnyJournal = Journal | NullJournal

@@ -1,0 +1,150 @@
+"""Reading segments for recovery: every record that is whole, and what is not.
+
+A damaged record costs itself; reading goes on at the next whole one. The last append of the last segment may
+never have been synced, and a disk writes in any order, so that one counts whole or not at all: whatever is
+left out there was not acknowledged, or its sender's next HELLO shows the gap.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import JournalFailed, UnknownJournalVersion
+from .segment import (
+    HEADER_BYTES,
+    SUFFIX,
+    VERSION,
+    Seeds,
+    SegmentHeader,
+    StoredRecord,
+    decode_header,
+    next_record,
+    segment_number,
+)
+
+TORN, DAMAGED, UNREADABLE = "torn tail", "damaged record", "unreadable header"
+"""The reasons of a Damage."""
+
+
+class Damage(NamedTuple):
+    """Bytes of a segment that are no record: `length` bytes from `offset` on, and why."""
+
+    offset: int
+    length: int
+    reason: str
+
+
+class SegmentContents(NamedTuple):
+    """What stands in a segment. Where `header` is None it could not be read, and all is damage."""
+
+    path: Path
+    header: SegmentHeader | None
+    records: Sequence[StoredRecord]
+    damage: Sequence[Damage]
+
+
+def all_segment_paths(directory: Path) -> list[Path]:
+    """Return every segment in `directory` in ascending order, those too that a later one replaces."""
+    return sorted((path for path in directory.glob(f"*{SUFFIX}") if segment_number(path)), key=segment_number)
+
+
+def segment_paths(directory: Path) -> list[Path]:
+    """Return the segments to read, in ascending order: all but those that a later one replaces."""
+    paths = all_segment_paths(directory)
+    headers = [read_header(path) for path in paths]
+    replaced = {header.replaces for header in headers if header}
+    return [path for path in paths if segment_number(path) not in replaced]
+
+
+def read_header(path: Path) -> SegmentHeader | None:
+    """Return the header of a segment, or None where that is damaged.
+
+    Raises UnknownJournalVersion where another version wrote it, JournalFailed where the file cannot be read.
+    """
+    return _header(_read(path, HEADER_BYTES), path)
+
+
+def read_segment(path: Path, *, last: bool = True) -> SegmentContents:
+    """Return what stands in a segment; damage is reported, never raised.
+
+    `last` says that no later segment stands, so that its last append may be torn. Raises as `read_header`.
+    """
+    data = _read(path)
+    header = _header(data, path)
+    if header is None:
+        return SegmentContents(path, None, (), (Damage(0, len(data), UNREADABLE),))
+    records, damage = _scan(data, header.seeds)
+    if last:
+        records, damage = _without_torn_append(records, damage)
+    return SegmentContents(path, header, records, damage)
+
+
+def set_aside(directory: Path, path: Path, damage: Damage) -> Path:
+    """Copy the damaged bytes of `path` to `damaged/` beside the journal's `directory`, and return where.
+
+    The copy is synced when this returns. Raises JournalFailed where it cannot be made.
+    """
+    kept = directory.parent / "damaged" / f"{path.name}-{damage.offset}"
+    try:
+        kept.parent.mkdir(exist_ok=True)
+        with path.open("rb") as source, kept.open("wb") as target:
+            source.seek(damage.offset)
+            target.write(source.read(damage.length))
+            target.flush()
+            os.fsync(target.fileno())
+    except OSError as error:
+        raise JournalFailed(kept, error) from error
+    return kept
+
+
+def _read(path: Path, length: int = -1) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(length)
+    except OSError as error:
+        raise JournalFailed(path, error) from error
+
+
+def _header(data: bytes, path: Path) -> SegmentHeader | None:
+    decoded = decode_header(data)
+    if decoded is None:
+        return None
+    version, header = decoded
+    if version != VERSION:
+        raise UnknownJournalVersion(path, version, VERSION)
+    # A copy under another name would be read beside its original.
+    return header if header.number == segment_number(path) else None
+
+
+def _scan(data: bytes, seeds: Seeds) -> tuple[list[StoredRecord], list[Damage]]:
+    records: list[StoredRecord] = []
+    damage: list[Damage] = []
+    offset = HEADER_BYTES
+    while found := next_record(data, offset, seeds):
+        if found.start > offset:
+            damage.append(Damage(offset, found.start - offset, DAMAGED))
+        records.append(found)
+        offset = found.end
+    rest_bytes = len(data[offset:].rstrip(b"\0"))
+    if rest_bytes:
+        damage.append(Damage(offset, rest_bytes, DAMAGED))
+    return records, damage
+
+
+def _without_torn_append(
+    records: list[StoredRecord], damage: list[Damage]
+) -> tuple[list[StoredRecord], list[Damage]]:
+    """Tell the torn tail from other damage, and leave out the records of an append that is not whole."""
+    tail = records[-1].end if records else HEADER_BYTES
+    end = max([tail, *(found.offset + found.length for found in damage)])
+    if records:
+        append_start, append_end = records[-1].append_start, records[-1].append_end
+        kept = [record for record in records if record.append_start != append_start]
+        if sum(record.end - record.start for record in records[len(kept) :]) < append_end - append_start:
+            tail, records = append_start, kept
+    before = [found._replace(length=min(found.length, tail - found.offset)) for found in damage]
+    damage = [found for found in before if found.length > 0]
+    return records, [*damage, Damage(tail, end - tail, TORN)] if end > tail else damage

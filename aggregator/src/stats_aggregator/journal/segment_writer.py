@@ -1,0 +1,138 @@
+"""SegmentWriter: one segment being written, each append whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import JournalError, JournalFailed, JournalFull
+from .segment import (
+    SALT_BYTES,
+    Record,
+    SegmentHeader,
+    encode_append,
+    encode_header,
+    segment_name,
+)
+
+UNPUBLISHED = ".new"
+"""What a segment's file name ends in while it is made."""
+
+_MAX_BUFFERS = 1024  # POSIX lets systems refuse more in one writev.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_PREALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+
+
+class SegmentWriter:
+    """A new segment. It stands under its name once `publish` returns, so a half-made one is never read.
+
+    Every method raises JournalFull where there is no room, and JournalFailed on any other fault of the disk.
+    """
+
+    def __init__(self, directory: Path, number: int, *, replaces: int = 0, preallocated_bytes: int) -> None:
+        self.number = number
+        self.path = directory / segment_name(number)
+        self.size_bytes = 0
+        """What is written, without what is preallocated beyond."""
+        self._unpublished = self.path.with_name(self.path.name + UNPUBLISHED)
+        header = SegmentHeader(number, replaces, os.urandom(SALT_BYTES))
+        self._seeds = header.seeds
+        try:
+            self._fd = os.open(self._unpublished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        except OSError as error:
+            raise _journal_error(self._unpublished, error) from error
+        try:
+            self._preallocate(preallocated_bytes)
+            self._write([encode_header(header)])
+        except JournalError:
+            self.discard()
+            raise
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Write `records`; after JournalFull the file is as before."""
+        self._write(encode_append(records, self._seeds))
+
+    def sync(self) -> None:
+        """Bring to the disk what is written; never again after a failure, the kernel forgets what it lost."""
+        try:
+            # macOS has no fdatasync.
+            getattr(os, "fdatasync", os.fsync)(self._fd)
+        except OSError as error:
+            raise JournalFailed(self.path, error) from error
+
+    def publish(self, *, sync: bool) -> None:
+        """Give the file its name; with `sync` it and its name are on the disk first."""
+        if sync:
+            self.sync()
+        try:
+            if self.path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            self._unpublished.rename(self.path)
+            if sync:
+                sync_directory(self.path.parent)
+        except OSError as error:
+            raise _journal_error(self.path, error) from error
+
+    def discard(self) -> None:
+        """Give up a segment that is not published."""
+        self.close()
+        self._unpublished.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file and give back what was preallocated and not used."""
+        if self._fd < 0:
+            return
+        try:
+            os.ftruncate(self._fd, self.size_bytes)
+        except OSError:
+            pass  # Then the zeros stay; a reader does not mind them.
+        os.close(self._fd)
+        self._fd = -1
+
+    def _preallocate(self, size_bytes: int) -> None:
+        allocate = getattr(os, "posix_fallocate", None)  # macOS has none.
+        if allocate is None:
+            return
+        try:
+            allocate(self._fd, 0, size_bytes)
+        except OSError as error:
+            if error.errno not in _NO_PREALLOCATION:
+                raise _journal_error(self._unpublished, error) from error
+
+    def _write(self, buffers: list[bytes | memoryview]) -> None:
+        size_bytes = 0
+        try:
+            for first in range(0, len(buffers), _MAX_BUFFERS):
+                gathered = buffers[first : first + _MAX_BUFFERS]
+                gathered_bytes = sum(map(len, gathered))
+                if os.writev(self._fd, gathered) < gathered_bytes:
+                    raise OSError(errno.ENOSPC, "only a part could be written")
+                size_bytes += gathered_bytes
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                self._take_back()
+            raise _journal_error(self.path, error) from error
+        self.size_bytes += size_bytes
+
+    def _take_back(self) -> None:
+        # Half an append before the next would be read as damage.
+        try:
+            os.ftruncate(self._fd, self.size_bytes)
+            os.lseek(self._fd, self.size_bytes, os.SEEK_SET)
+        except OSError as error:
+            raise JournalFailed(self.path, error) from error
+
+
+def sync_directory(directory: Path) -> None:
+    """Bring the names in `directory` to the disk. Raises OSError."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _journal_error(path: Path, error: OSError) -> JournalFull | JournalFailed:
+    return JournalFull(path, error) if error.errno in _NO_ROOM else JournalFailed(path, error)

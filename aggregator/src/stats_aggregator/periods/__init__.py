@@ -1,0 +1,1 @@
+"""When a period begins and ends."""

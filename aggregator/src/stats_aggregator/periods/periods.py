@@ -1,0 +1,222 @@
+"""Periods: when one begins and ends, for one category of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from stats_aggregator_client.wire import INT64_MAX, Batch, Closing, Write
+
+from ..journal.decisions import Closed
+from ..pooling.accumulators import Accumulator
+from .axis import Axis, WriteRound
+from .every import AUTO_WINDOW_NS, Every, Mode
+
+MAX_OPEN_WINDOWS = 10_000
+"""Windows of a category that may be open at once, as after hours without a daemon; more values are late."""
+
+
+class PeriodKey(NamedTuple):
+    """Names a period within a data directory."""
+
+    run: str
+    category: str
+    ordinal: int
+
+
+@dataclass(slots=True)
+class OpenPeriod:
+    """A period that takes values; `window_ns` is 0 where time does not end it."""
+
+    key: PeriodKey
+    start_ns: int
+    window_ns: int
+    accumulator: Accumulator
+    step: int = -1
+    late: int = 0
+    lost: int = 0
+    uncertain: int = 0
+    duplicates: int = 0
+
+    @property
+    def window_end_ns(self) -> int:
+        """Where the window ends, for a period that time ends."""
+        return self.start_ns + self.window_ns
+
+
+@dataclass(slots=True)
+class Category:
+    """One category of one run: its open periods, its axis, and who writes it.
+
+    What is decided here is journaled by the engine; `admit`, `open` and `close` only carry out decisions, so
+    that a replay can call them too.
+    """
+
+    run: str
+    name: str
+    every: Every
+    next_ordinal: int = 1
+    closed_through_ns: int = 0
+    written_by_producer: bool = False
+    axis: Axis = field(default_factory=Axis)
+    round: WriteRound = field(default_factory=WriteRound)
+    periods: dict[int, OpenPeriod] = field(default_factory=dict)
+    windows: dict[tuple[int, int], OpenPeriod] = field(default_factory=dict)
+    """Those of `periods` that time ends, by start and length."""
+    senders: set[str] = field(default_factory=set)
+    heard_ns: int = 0
+    boundary: int = -1
+    """The step that closes the open period, where steps do."""
+
+    @property
+    def by_time(self) -> bool:
+        """Whether time ends this category's periods, as far as its producers have said."""
+        mode = self.every.mode
+        return mode is Mode.TIME or (mode is Mode.AUTO and not self.written_by_producer)
+
+    @property
+    def by_write(self) -> bool:
+        """Whether WRITE ends this category's periods."""
+        return self.every.mode in (Mode.MANUAL, Mode.AUTO)
+
+    @property
+    def window_ns(self) -> int:
+        """The length of a time period."""
+        return self.every.window_ns if self.every.mode is Mode.TIME else AUTO_WINDOW_NS
+
+    def go_on_after(self, ordinal: int, step: int, end_ns: int) -> None:
+        """Go on behind a period that the store has as closed."""
+        self.next_ordinal = ordinal + 1
+        self.closed_through_ns = end_ns
+        if step != ordinal:  # else nobody counted steps, and the ordinal stood for them
+            self.axis.last = step
+
+    def take_closing(self, closing: int) -> list[OpenPeriod]:
+        """Note what a batch says of closing; return the time periods still open when WRITE takes over."""
+        if closing != Closing.WRITE or self.written_by_producer:
+            return []
+        self.written_by_producer = True
+        if self.every.mode is not Mode.AUTO:
+            return []
+        return self._sorted_windows()
+
+    def find(self, t_last: int, now_ns: int) -> tuple[OpenPeriod | None, int, bool]:
+        """Return the open period for values up to `t_last`; where there is none, None and its start.
+
+        The third of the three says whether the values are late, or too far ahead, for their own window.
+        """
+        if not self.by_time:
+            untimed = (period for period in self.periods.values() if not period.window_ns)
+            newest = max(untimed, key=lambda period: period.key.ordinal, default=None)
+            return newest, min(t_last, now_ns), False
+        width = self.window_ns
+        start = t_last - t_last % width
+        found = self.windows.get((start, width))
+        current = now_ns - now_ns % width
+        is_far = start + width <= self.closed_through_ns or start > current + width
+        late = found is None and (is_far or len(self.windows) >= MAX_OPEN_WINDOWS)
+        if late:
+            start = current
+            newest = max(self.windows.values(), key=lambda period: period.start_ns, default=None)
+            found = self.windows.get((start, width)) or newest
+        return found, start, late
+
+    def _sorted_windows(self) -> list[OpenPeriod]:
+        return sorted(self.windows.values(), key=lambda period: period.start_ns)
+
+    def open(self, ordinal: int, start_ns: int, window_ns: int, accumulator: Accumulator) -> OpenPeriod:
+        """Begin a period, or change what ends one that is open."""
+        self.next_ordinal = max(self.next_ordinal, ordinal + 1)
+        period = self.periods.get(ordinal)
+        if period is None:
+            key = PeriodKey(self.run, self.name, ordinal)
+            period = self.periods[ordinal] = OpenPeriod(key, start_ns, window_ns, accumulator)
+            if self.every.mode is Mode.STEPS:
+                self.boundary = (max(self.axis.position, 0) // self.every.steps + 1) * self.every.steps
+        self.windows.pop((period.start_ns, period.window_ns), None)
+        period.start_ns, period.window_ns = start_ns, window_ns
+        if window_ns:
+            self.windows[period.start_ns, window_ns] = period
+        return period
+
+    def admit(self, batch: Batch, worker: str, period: OpenPeriod | None, late: bool) -> None:
+        """Take a batch's step, losses and sender; its values follow when the group is stored.
+
+        `period` is None in a replay whose period the store has as closed.
+        """
+        step = self.axis.report(batch.step, batch.steps)
+        self.senders.add(worker)
+        self.written_by_producer = self.written_by_producer or batch.closing == Closing.WRITE
+        if period is not None:
+            period.step = max(period.step, step)
+            # Whatever a client claims, the sums fit the store.
+            period.lost = min(period.lost + batch.lost, INT64_MAX)
+            period.uncertain = min(period.uncertain + batch.uncertain, INT64_MAX)
+            period.late += len(batch.values) // 8 if late else 0
+
+    def pass_by(self, batch: Batch, worker: str) -> None:
+        """Take the step of an empty batch for which no period opens, as if an empty one had ended with it."""
+        self.axis.last = max(self.axis.last, self.axis.report(batch.step, batch.steps))
+        self.senders.add(worker)
+
+    def take_write(self, write: Write, late: bool, now_ns: int) -> bool:
+        """Take a WRITE, `late` for a round closed without it; return whether it repeats within one."""
+        self.written_by_producer = True
+        self.axis.report(write.step, 0)
+        for period in self.periods.values():
+            if not period.window_ns:
+                period.step = max(period.step, write.step)
+        return self.round.take(write.session, late, now_ns)
+
+    def crosses_boundary(self) -> bool:
+        """Return whether the step has reached the end of the open period, where steps end it."""
+        return self.every.mode is Mode.STEPS and 0 <= self.boundary <= self.axis.position
+
+    def due(
+        self, now_ns: int, grace_ns: int, is_live: Callable[[bytes], bool]
+    ) -> Iterator[tuple[OpenPeriod, str]]:
+        """Yield the periods that end by the clock, the earliest first, and why.
+
+        So does the period whose round of WRITEs is complete since the last of those it waited for is gone.
+        """
+        for period in self._sorted_windows():
+            if now_ns >= period.window_end_ns + grace_ns:
+                yield period, "time"
+        if self.by_write and (self.round.is_due(now_ns, grace_ns) or self.round.is_complete(is_live)):
+            for period in self.written_periods():
+                yield period, "grace"
+
+    def written_periods(self) -> list[OpenPeriod]:
+        """Return the periods that a WRITE was said for, and that wait for the other writers."""
+        begun = bool(self.round.written) or self.round.newcomer
+        return [period for period in self.periods.values() if not period.window_ns] if begun else []
+
+    def misfits(self) -> list[OpenPeriod]:
+        """Return the periods that an earlier `every` left open and that nothing would end now."""
+        return [period for period in self.periods.values() if self.by_time and not period.window_ns]
+
+    def end_of(self, period: OpenPeriod, now_ns: int) -> int:
+        """Return the end of a period that is closed now."""
+        if period.window_ns:
+            return min(period.window_end_ns, max(now_ns, period.start_ns))
+        return max(now_ns, period.start_ns)
+
+    def finish(self, closed: Closed) -> OpenPeriod | None:
+        """End a period; return it, or None in a replay that did not build it."""
+        period = self.periods.pop(closed.ordinal, None)
+        self.next_ordinal = max(self.next_ordinal, closed.ordinal + 1)
+        if closed.cause in ("write", "grace"):
+            self.round.close(closed.owed)
+        if self.axis.position >= 0:
+            self.axis.last = closed.step
+        if closed.window_ns:
+            self.closed_through_ns = max(self.closed_through_ns, closed.end_ns)
+        if period is not None:
+            self.windows.pop((period.start_ns, period.window_ns), None)
+        return period
+
+
+def is_empty(batch: Batch) -> bool:
+    """Return whether a batch has neither values nor losses, hence at most a step."""
+    return not (batch.counts or batch.lost or batch.uncertain)

@@ -1,0 +1,1 @@
+"""The process that workers talk to: settings, socket, start and stop."""

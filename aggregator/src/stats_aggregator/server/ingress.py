@@ -1,0 +1,110 @@
+"""Ingress: the daemon's socket, drained a group at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import zmq
+
+from stats_aggregator_client.wire import MAX_MESSAGE_BYTES
+
+from ..errors import BindError
+
+_GROUP_MESSAGES = 512
+_GROUP_BYTES = 8 << 20
+_HIGH_WATER_MESSAGES = 64
+
+Received = tuple[bytes, bytes]
+
+
+class Ingress:
+    """A ROUTER that workers connect to, and a pipe that wakes whoever waits for it.
+
+    `address` is where it listens, with the port that was taken for port 0. `dropped` counts messages that
+    were no single frame.
+    """
+
+    def __init__(self, bind: str) -> None:
+        self._context = zmq.Context(io_threads=1)
+        self._socket = self._context.socket(zmq.ROUTER)
+        # Before bind: they hold for connections that are made afterwards.
+        self._socket.setsockopt(zmq.RCVHWM, _HIGH_WATER_MESSAGES)
+        self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MESSAGES)
+        # libzmq hangs up past this without a word; our own limit, which is answered, is well below.
+        self._socket.setsockopt(zmq.MAXMSGSIZE, 2 * MAX_MESSAGE_BYTES)
+        self._socket.setsockopt(zmq.HANDSHAKE_IVL, 10_000)
+        self._socket.setsockopt(zmq.HEARTBEAT_IVL, 5_000)
+        self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15_000)
+        self._socket.setsockopt(zmq.BACKLOG, 4096)
+        self._socket.setsockopt(zmq.LINGER, 500)
+        self._socket.setsockopt(zmq.IPV6, bind.startswith("tcp://["))
+        try:
+            self._socket.bind(bind)
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            hint = (
+                ": is another daemon running there? Choose another --bind"
+                if error.errno == zmq.EADDRINUSE
+                else ""
+            )
+            raise BindError(bind, f"{error.strerror}{hint}") from error
+        self.address: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.dropped = 0
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._wake_read, zmq.POLLIN)
+
+    @property
+    def wake_fd(self) -> int:
+        """Where a byte written, by a signal or another thread, ends the wait."""
+        return self._wake_write
+
+    def wake(self) -> None:
+        """End the wait, from any thread."""
+        try:
+            os.write(self._wake_write, b"\0")
+        except (BlockingIOError, OSError):
+            pass  # full: it wakes anyway; closed: nobody waits any more
+
+    def wait(self, timeout_ms: int) -> None:
+        """Wait for a message, or to be woken."""
+        for ready, _ in self._poller.poll(timeout_ms):
+            if ready == self._wake_read:
+                os.read(self._wake_read, 4096)
+
+    def receive(self) -> list[Received]:
+        """Return what has come, up to a group's size, without waiting."""
+        received: list[Received] = []
+        receive, size_bytes = self._socket.recv_multipart, 0
+        while len(received) < _GROUP_MESSAGES and size_bytes < _GROUP_BYTES:
+            try:
+                peer, *frames = receive(zmq.DONTWAIT)
+            except zmq.Again:
+                break
+            if len(frames) != 1:
+                self.dropped += 1
+                continue
+            received.append((peer, frames[0]))
+            size_bytes += len(frames[0])
+        return received
+
+    def send(self, replies: Iterable[Received]) -> None:
+        """Send replies; those to workers that are gone, or too slow to read, are dropped by the socket."""
+        for reply in replies:
+            try:
+                self._socket.send_multipart(reply, zmq.DONTWAIT)
+            except zmq.ZMQError:
+                continue  # a later ACK says the same
+
+    def close(self) -> None:
+        """Close the socket; closing twice is fine."""
+        if self._socket.closed:
+            return
+        self._socket.close()
+        self._context.term()
+        os.close(self._wake_read)
+        os.close(self._wake_write)

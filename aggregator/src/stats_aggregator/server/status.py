@@ -1,0 +1,126 @@
+"""Status: how the daemon is, as plain values that `stats-aggregator status` prints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgpack
+
+from .. import __version__
+from ..engine.engine import Engine
+from ..engine.sessions import Session
+from ..periods.periods import Category
+from ..store.outbox import Outbox
+
+_LISTED_BYTES = {
+    "runs": 150_000,
+    "workers": 350_000,
+    "categories": 250_000,
+    "writers": 150_000,
+    "plugins": 50_000,
+}
+"""How much of each list is told: a reply is one message, and names may be long."""
+
+
+def describe(engine: Engine, outbox: Outbox, address: str, started_ns: int, now_ns: int) -> dict[str, Any]:
+    """Return the daemon's state: runs, workers, journal, writers, and what was refused."""
+    state, journal = engine.state, engine.journal
+    sessions = sorted(state.sessions, key=lambda s: (s.run, s.worker))
+    categories = sorted(state.categories.values(), key=lambda c: (c.run, c.name))
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "address": address,
+        "server_id": engine.server_id.hex(),
+        "run": engine.run,
+        "uptime_s": round((now_ns - started_ns) / 1e9, 1),
+        "state": _state(engine),
+        "values_per_s": round(sum(s.values_per_s for s in sessions), 1),
+        "runs": _listed("runs", _runs(sessions, categories)),
+        "workers": _listed("workers", (_worker(session, now_ns) for session in sessions)),
+        "categories": _listed("categories", map(_category, categories)),
+        "journal": {
+            "bytes": journal.size_bytes,
+            "segments": journal.segments,
+            "syncs": journal.syncs,
+            "last_sync_ms": round(journal.last_sync_s * 1e3, 3),
+        },
+        "closer": {"waiting": engine.closer.waiting, "waiting_for_room": engine.closer.waiting_for_room},
+        "received": dict(engine.reception.received),
+        "rejected": dict(engine.reception.rejected),
+        "writers": _listed("writers", (row._asdict() for row in outbox.writer_states())),
+        "plugins": _listed("plugins", (row._asdict() for row in outbox.plugins())),
+    }
+
+
+def _listed(name: str, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the rows, in their order, that fit into the list's share of a message."""
+    listed, left_bytes = [], _LISTED_BYTES[name]
+    for row in rows:
+        left_bytes -= len(msgpack.packb(row))
+        if left_bytes < 0:
+            break
+        listed.append(row)
+    return listed
+
+
+def _state(engine: Engine) -> str:
+    if engine.stalled or engine.closer.waiting_for_room:
+        return "waiting for room on the disk"
+    return "stopping" if engine.stopping else "running"
+
+
+def _runs(sessions: list[Session], categories: list[Category]) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for category in categories:
+        run = found.setdefault(category.run, _new_run(category.run))
+        run["categories"] += 1
+        run["open_periods"] += len(category.periods)
+        run["waiting_values"] += sum(p.accumulator.num_values for p in category.periods.values())
+    for session in sessions:
+        run = found.setdefault(session.run, _new_run(session.run))
+        run["workers"][session.liveness.value] += 1
+        run["values_per_s"] = round(run["values_per_s"] + session.values_per_s, 1)
+    return sorted(found.values(), key=lambda run: run["run"])
+
+
+def _new_run(name: str) -> dict[str, Any]:
+    workers = dict.fromkeys(("alive", "silent", "lost", "gone"), 0)
+    return {
+        "run": name,
+        "workers": workers,
+        "categories": 0,
+        "open_periods": 0,
+        "waiting_values": 0,
+        "values_per_s": 0.0,
+    }
+
+
+def _worker(session: Session, now_ns: int) -> Mapping[str, Any]:
+    return {
+        "run": session.run,
+        "worker": session.worker,
+        "state": session.liveness.value,
+        "heard_s_ago": round(max(now_ns - session.heard_ns, 0) / 1e9, 1),
+        "batches": session.batches,
+        "values": session.values,
+        "values_per_s": round(session.values_per_s, 1),
+        "duplicates": session.duplicates,
+        **{name: value for name, value in session.info.items() if name in ("host", "pid")},
+    }
+
+
+def _category(category: Category) -> Mapping[str, Any]:
+    periods = category.periods.values()
+    return {
+        "run": category.run,
+        "category": category.name,
+        "ends_by": "time" if category.by_time else category.every.mode.value,
+        "step": max(category.axis.position, category.axis.last, 0),
+        "periods_closed": category.next_ordinal - 1 - len(periods),
+        "open_periods": len(periods),
+        "waiting_values": sum(period.accumulator.num_values for period in periods),
+        "series": max((len(period.accumulator.series) for period in periods), default=0),
+    }

@@ -1,0 +1,1 @@
+"""The truth of what goes out: SQLite."""

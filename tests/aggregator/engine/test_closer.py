@@ -1,0 +1,110 @@
+"""Closer: in order, once, and never silently."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from stats_aggregator.engine.closer import Closer
+from stats_aggregator.store.store import Store
+from stats_aggregator_client.wire import Property
+from tests.aggregator.clocks import START_NS
+from tests.aggregator.peers import SERVER_ID, WAIT_S, Core, joined
+
+
+def limit_pages(store: Store, num: int) -> None:
+    """Let SQLite find its disk full past so many pages."""
+    with store.database.reading() as connection:
+        connection.execute(f"PRAGMA max_page_count = {num}")
+
+
+class Finished:
+    """What the closer reports, and an event for each."""
+
+    def __init__(self) -> None:
+        self.stored = threading.Event()
+        self.failed = threading.Event()
+        self.error: BaseException | None = None
+
+    def fail(self, error: BaseException) -> None:
+        self.error = error
+        self.failed.set()
+
+
+def fact(number: int, value: object) -> tuple[str, Property]:
+    return "run", Property(b"s" * 16, number, "c", "hyperparameters", value)
+
+
+def test_jobs_are_stored_in_order_and_their_pins_come_back_in_it(tmp_path: Path) -> None:
+    finished, store = Finished(), Store(tmp_path / "store.sqlite")
+    closer = Closer(store, SERVER_ID, finished.stored.set, finished.fail)
+    for number in range(1, 101):
+        closer.submit(fact(number, number))
+    assert closer.waiting == 100
+    closer.start()
+    assert closer.stop(WAIT_S)
+    assert list(closer.stored) == [(b"s" * 16, number) for number in range(1, 101)]
+    assert [entry.value for entry in store.properties_until("run", 1000)] == list(range(1, 101))
+    assert finished.error is None
+    store.close()
+
+
+def test_any_error_but_a_full_disk_is_reported_and_nothing_follows(tmp_path: Path) -> None:
+    finished, store = Finished(), Store(tmp_path / "store.sqlite")
+    closer = Closer(store, SERVER_ID, finished.stored.set, finished.fail)
+    closer.submit(fact(1, 1))
+    closer.submit(fact(2, object()))
+    closer.submit(fact(3, 3))
+    closer.start()
+    assert finished.failed.wait(WAIT_S)
+    assert isinstance(finished.error, TypeError)
+    assert not closer.stop(WAIT_S)
+    assert (closer.waiting, list(closer.stored)) == (2, [(b"s" * 16, 1)])
+    store.close()
+
+
+def test_a_full_disk_is_waited_out(tmp_path: Path) -> None:
+    finished, store = Finished(), Store(tmp_path / "store.sqlite")
+    closer = Closer(store, SERVER_ID, finished.stored.set, finished.fail)
+    limit_pages(store, 50)
+    closer.start()
+    closer.submit(fact(1, "x" * (1 << 20)))
+    assert not closer._stopping.wait(0)
+    assert closer.waiting == 1
+    limit_pages(store, 1 << 20)
+    assert finished.stored.wait(WAIT_S)
+    assert closer.stop(WAIT_S)
+    assert (list(closer.stored), closer.waiting_for_room) == ([(b"s" * 16, 1)], False)
+    store.close()
+
+
+def test_a_stop_while_the_disk_is_full_says_that_something_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    finished, store = Finished(), Store(tmp_path / "store.sqlite")
+    closer = Closer(store, SERVER_ID, finished.stored.set, finished.fail)
+    limit_pages(store, 50)
+    closer.start()
+    closer.submit(fact(1, "x" * (1 << 20)))
+    assert not closer.stop(0.5)
+    closer._thread.join(WAIT_S)
+    assert (closer.waiting, list(closer.stored), finished.error) == (1, [], None)
+    assert "waiting for room on the disk" in caplog.text
+    store.close()
+
+
+def test_a_period_is_stored_once_even_where_it_is_submitted_again(tmp_path: Path) -> None:
+    with Core(tmp_path / "a", "10s") as core:
+        (worker,) = joined(core, "w")
+        core.handle(worker.batch("c", [("x", 0, [1.0, 2.0])], START_NS))
+        (period,) = core.state.categories["run", "c"].periods.values()
+        core.pass_s(12)
+        (first,) = core.periods()
+        restarted = core.crashed(tmp_path / "b")
+    with restarted as core:
+        assert core.replay.ended == []
+        (again,) = core.periods()
+        assert (again.period, repr(again["x"])) == (first.period, repr(first["x"]))
+        assert again.period.ordinal == period.key.ordinal

@@ -1,0 +1,187 @@
+"""Engine: credit, durability, and what the log and the store are told."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stats_aggregator.engine.engine import Engine
+from stats_aggregator.engine.sessions import MAX_CREDIT_BYTES, MIN_CREDIT_BYTES
+from stats_aggregator.journal.journal import Durability, Journal
+from stats_aggregator_client.wire import (
+    Ack,
+    Status,
+    StatusReply,
+    Welcome,
+    decode,
+    encode,
+)
+from tests.aggregator.clocks import SECOND_NS
+from tests.aggregator.peers import SERIES, Core, Worker, answer, joined, seq_acked
+
+MOST = 2**63 - 1
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[Core]:
+    with Core(tmp_path / "core", "manual") as core:
+        yield core
+
+
+# Credit.
+
+
+def credit(core: Core) -> int:
+    reply = answer(core, Worker(f"asks {len(core.state.sessions)}").hello())
+    assert isinstance(reply, Welcome)
+    return reply.credit
+
+
+def test_all_windows_together_stay_under_the_limit(tmp_path):
+    with Core(tmp_path / "core", ingress_bytes=1 << 20) as core:
+        for number in range(1, 60):
+            given = credit(core)
+            assert MIN_CREDIT_BYTES <= given <= MAX_CREDIT_BYTES
+            assert given * number <= 1 << 20
+        for _ in range(100):
+            last = credit(core)
+        assert last == MIN_CREDIT_BYTES
+
+
+def test_credit_is_zero_while_the_closer_is_behind_and_comes_back(tmp_path):
+    with Core(tmp_path / "core", "manual", storing=False) as core:
+        (worker,) = joined(core, "w")
+        for number in range(4):
+            reply = answer(core, worker.batch("c", SERIES), worker.write(number))
+        assert isinstance(reply, Ack)
+        assert reply.credit == 0
+        assert core.engine.tick() == []
+        core.start_storing()
+        core.settle()
+        replies = [decode(frame) for peer, frame in core.engine.tick() if peer == worker.peer]
+        assert [(reply.durable_seq, reply.credit > 0) for reply in replies] == [(8, True)]
+
+
+def test_who_ignores_the_credit_fills_no_memory(tmp_path):
+    with Core(tmp_path / "core", "manual", storing=False) as core:
+        (worker,) = joined(core, "w")
+        for _ in range(300):
+            core.handle(*(worker.write(1) for _ in range(10)))
+        assert core.closer.waiting < 1100
+        session = core.state.sessions.get(worker.session)
+        assert session is not None
+        assert core.handle(worker.write(1)) == []
+        assert seq_acked(core, worker.heartbeat()) == session.durable_seq
+        core.start_storing()
+        core.settle()
+        core.tick()
+        worker.seq = session.durable_seq
+        assert seq_acked(core, worker.write(2)) == session.durable_seq
+
+
+# Durability.
+
+
+def test_nothing_is_acknowledged_before_it_is_synced(tmp_path):
+    with Core(tmp_path / "core", durability=Durability.FULL) as core:
+        journal, worker = core.journal, Worker("w")
+        assert isinstance(journal, Journal)
+        for message in (worker.hello(), worker.batch("c", SERIES), worker.write(1), worker.batch("")):
+            before = journal.syncs
+            assert core.handle(message) != []
+            assert journal.syncs == before + 1
+        synced = journal.syncs
+        core.handle(worker.heartbeat())
+        assert journal.syncs == synced  # nothing to keep, nothing to sync
+
+
+def test_a_group_is_synced_once(tmp_path):
+    with Core(tmp_path / "core", durability=Durability.FULL) as core:
+        workers = joined(core, *"abcdefgh")
+        before = core.journal.syncs
+        core.handle(*(worker.batch(f"c{number % 3}", SERIES) for number in range(20) for worker in workers))
+        assert core.journal.syncs == before + 1
+
+
+# The log, and the end.
+
+
+def test_the_log_of_bad_messages_is_one_line_a_second(core, caplog):
+    (worker,) = joined(core, "w")
+    with caplog.at_level(logging.WARNING):
+        for number in range(50):
+            core.handle((worker.peer, b"\xc1"), worker.batch(f"bad\n{number}"))
+    assert len(caplog.records) <= 2
+
+
+def test_nan_and_a_disagreement_are_said_once_with_their_workers(core, caplog):
+    first, second = joined(core, "w1", "w2")
+    for number in range(3):
+        core.handle(first.batch("c", [("x", 0, [float("nan")])], step=number))
+        core.handle(second.batch("c", [("x", 2, [1.0])]))
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert lines == [
+        "x of c is NaN or infinite, first from worker w1 (step 0); such values are counted apart",
+        "x of c came as AVERAGE from worker w1 and as SUM from worker w2; the first stands for the period",
+    ]
+
+
+def test_stopping_closes_what_time_ends_and_tells_what_waits(tmp_path):
+    with Core(tmp_path / "core", overrides=[("m", "manual")]) as core:
+        (worker,) = joined(core, "w")
+        core.handle(worker.batch("c", SERIES, core.clock.now_ns()), worker.batch("m", SERIES * 1))
+        assert core.engine.stop(close_all=False) == 2
+        core.settle()
+        assert [each.period.category for each in core.periods()] == ["c"]
+        reply = answer(core, worker.heartbeat())
+        assert isinstance(reply, Ack)
+        assert reply.credit == 0
+
+
+def test_a_property_is_stored_once_and_before_the_period_that_follows_it(core):
+    first, second = joined(core, "w1", "w2")
+    core.handle(first.property({"lr": 0.1, "layers": [1, 2]}), second.property({"lr": 0.1, "layers": [1, 2]}))
+    core.handle(first.batch("c", SERIES), first.write(1))
+    core.handle(second.property("x"))
+    core.settle()
+    kinds = [type(entry).__name__ for entry in core.entries()]
+    assert kinds == ["StoredProperty", "StoredPeriod", "StoredProperty"]
+    assert core.properties()[0] == ("c", "hyperparameters", {"lr": 0.1, "layers": [1, 2]})
+
+
+def test_the_reply_to_status_is_the_report(core):
+    engine = core.engine
+    assert isinstance(engine, Engine)
+    assert answer(core, (b"anybody", encode(Status()))) == StatusReply({})
+
+
+def test_names_may_be_as_long_as_promised(core):
+    longest = "é" * (256)
+    worker = Worker(longest, longest)
+    core.handle(worker.hello(), worker.batch(longest, [(longest, 0, [1.0])]))
+    (found,) = core.close_all()
+    assert (found.period.run, found.period.category, list(found)) == (longest, longest, [longest])
+
+
+def test_a_session_is_forgotten_after_seven_days_unheard_and_not_before(core):
+    (worker,) = joined(core, "w")
+    core.handle(worker.batch("c", SERIES))
+    core.clock.pass_s(7 * 86400)
+    core.tick()
+    assert core.state.sessions.get(worker.session) is not None
+    core.clock.pass_s(1)
+    core.tick()
+    assert len(core.state.sessions) == 0
+
+
+def test_windows_and_time_are_told_with_each_reply(core):
+    (worker,) = joined(core, "w")
+    core.clock.pass_s(3)
+    reply = answer(core, worker.heartbeat())
+    assert isinstance(reply, Ack)
+    assert (reply.time, list(reply.windows)) == (core.clock.now_ns(), [10 * SECOND_NS])
+    assert struct.pack("<q", reply.time)

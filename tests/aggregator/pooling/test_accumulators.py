@@ -1,0 +1,228 @@
+"""Accumulators: exact over any split into batches, groups and workers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stats_aggregator.pooling.accumulators import NotFinite
+from stats_aggregator.pooling.series import Disagreement, SeriesCache
+from stats_aggregator.pooling.summaries import summary_rows
+from stats_aggregator_api import Buckets, StatSummary
+from stats_aggregator_client.wire import Batch
+from tests.aggregator.oracle import (
+    AVERAGE,
+    MOST_RECENT,
+    WORKERS,
+    accumulated,
+    batches_of,
+    buckets_of,
+    check_moments,
+    messages,
+    pooled,
+    summaries,
+)
+
+
+def order_of(batch: Batch) -> tuple[int, bytes, int]:
+    return batch.t_last, batch.session, batch.seq
+
+
+def columns_of(batches: Sequence[tuple[Batch, str]], key: str) -> list[tuple[Batch, str, list[float]]]:
+    """Return, an arrival, the values of `key`."""
+    found = []
+    for batch, worker in batches:
+        cache, at = SeriesCache(), 0
+        values = np.frombuffer(batch.values).tolist()
+        pairs = cache.get(batch.series) if batch.series else ()
+        for (name, _), count in zip(pairs, np.frombuffer(batch.counts, "<u4").tolist(), strict=True):
+            if name == key:
+                found.append((batch, worker, values[at : at + count]))
+            at += count
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(messages, st.data())
+def test_any_split_in_any_order_gives_what_the_pooled_values_give(sent, data):
+    batches = batches_of(sent)
+    shuffled = data.draw(st.permutations(batches))
+    cuts = data.draw(st.sets(st.integers(0, len(batches))))
+    retain_values = data.draw(st.sampled_from([1, 4, 1000]))
+    found = summaries(accumulated(shuffled, cuts, retain_values))
+    assert set(found) == {key for _, _, series in sent for key in series}
+    for key, summary in found.items():
+        arrived = columns_of(shuffled, key)
+        everything = [value for _, _, values in arrived for value in values]
+        assert summary.num_nan == sum(map(math.isnan, everything))
+        assert summary.num_inf == sum(map(math.isinf, everything))
+        newest: dict[str, tuple[tuple[int, bytes, int], float]] = {}
+        for batch, worker, values in arrived:
+            for value in filter(math.isfinite, values):
+                newest[worker] = max(newest.get(worker, ((-1, b"", 0), 0.0)), (order_of(batch), value),
+                                     key=lambda held: held[0])  # fmt: skip
+                if newest[worker][0] == order_of(batch):
+                    newest[worker] = order_of(batch), value
+        counted = [value for value in everything if math.isfinite(value)]
+        if key == "m":
+            counted = [value for _, value in newest.values()]
+        check_moments(summary, counted)
+        if newest:
+            assert summary.last == max(newest.values())[1]
+        assert buckets_of(summary) == Buckets.of(counted)
+        check_extreme_workers(summary, arrived, newest if key == "m" else None)
+
+
+def check_extreme_workers(
+    summary: StatSummary,
+    arrived: Sequence[tuple[Batch, str, list[float]]],
+    newest: dict[str, tuple[Any, float]] | None,
+) -> None:
+    """Whoever is named sent the extreme; of several it is the first, where all values count."""
+    for extreme, named in ((summary.min, summary.min_worker), (summary.max, summary.max_worker)):
+        if newest is not None:
+            senders = [worker for worker, (_, value) in newest.items() if value == extreme]
+            assert named in senders if senders else named == ""
+        else:
+            senders = [worker for _, worker, values in arrived if extreme in values]
+            assert named == (senders[0] if senders else "")
+
+
+@settings(max_examples=60, deadline=None)
+@given(messages)
+def test_the_same_groups_give_the_same_bits(sent):
+    batches = batches_of(sent)
+    cuts = range(0, len(batches), 2)
+    first, again = (list(summary_rows(accumulated(batches, cuts, 4))) for _ in range(2))
+    assert repr(first) == repr(again)  # repr, since NaN is not equal to itself
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8, -1e8, 1e15])
+def test_a_small_spread_at_a_large_offset_keeps_all_its_digits(offset):
+    rng = np.random.default_rng(7)
+    columns = [(offset + rng.standard_normal(257)).tolist() for _ in range(40)]
+    check_moments(pooled(columns), [value for column in columns for value in column])
+
+
+@pytest.mark.parametrize("value", [0.1, -0.1, 1e300, 1e-320, 5e-324, 1 / 3, 123456789.123])
+@pytest.mark.parametrize("num", [1, 3, 1000])
+def test_equal_values_have_no_spread_and_are_their_own_mean(value, num):
+    found = pooled([[value] * num, [value]])
+    assert (found.mean, found.std, found.min, found.max, found.last) == (value, 0.0, value, value, value)
+
+
+def test_zeros_of_either_sign_are_zero():
+    found = pooled([[-0.0], [0.0, -0.0]])
+    assert (found.num, found.mean, found.std, found.sum, found.min, found.max) == (3, 0.0, 0.0, 0.0, 0.0, 0.0)
+    assert buckets_of(found) == Buckets((0,), (3,))
+
+
+def test_a_sum_past_the_largest_double_is_infinite_and_the_mean_is_not():
+    found = pooled([[1.7e308, 1.6e308], [1.5e308]])
+    assert found.sum == math.inf
+    assert found.mean == pytest.approx(1.6e308, rel=1e-12)
+    assert (found.min, found.max, found.last, found.num) == (1.5e308, 1.7e308, 1.5e308, 3)
+
+
+def test_a_spread_past_what_a_double_can_square_is_infinite_not_wrong():
+    for found in (pooled([[1.7e308, -1.7e308]]), pooled([[1e200], [-1e200]])):
+        assert found.std == math.inf
+        assert (found.num, found.mean) == (2, 0.0)
+
+
+def test_denormals_are_counted_and_bucketed():
+    values = [5e-324, 1e-310, -5e-324, 2.2e-308]
+    found = pooled([values])
+    assert (found.num, found.min, found.max) == (4, -5e-324, 2.2e-308)
+    assert found.sum == math.fsum(values)
+    assert buckets_of(found) == Buckets.of(values)
+
+
+def test_a_series_with_nan_alone_has_no_figures_but_its_count():
+    found = pooled([[math.nan, math.inf], [math.nan]])
+    assert (found.num, found.num_nan, found.num_inf, found.sum) == (0, 2, 1, 0.0)
+    assert all(map(math.isnan, (found.mean, found.std, found.min, found.max, found.last)))
+    assert (found.min_worker, found.max_worker, found.exact) == ("", "", True)
+    assert math.isnan(found.percentile(50))
+
+
+def test_a_segment_of_nan_between_others_leaves_its_neighbours_alone():
+    batch = WORKERS[0].record(
+        "c", [("a", AVERAGE, [1.0, 2.0]), ("b", AVERAGE, [math.nan] * 3), ("c", AVERAGE, [5.0])], 1
+    )
+    found = summaries(accumulated([(batch, "w0")]))
+    assert (found["a"].sum, found["b"].num, found["b"].num_nan, found["c"].sum) == (3.0, 0, 3, 5.0)
+    assert (found["c"].min, found["c"].last) == (5.0, 5.0)
+
+
+def test_a_batch_whose_series_are_an_empty_array_changes_nothing():
+    # Not the same bytes as no series, and legal all the same.
+    batch = WORKERS[0].record("c")._replace(series=b"\x90")
+    accumulator = accumulated([(batch, "w0")])
+    assert (accumulator.num_values, summaries(accumulator), accumulator.workers) == (0, {}, [])
+
+
+def test_keys_that_come_and_go_keep_their_own_figures():
+    batches = [
+        (
+            WORKERS[0].record("c", [(f"k{(at * 7 + offset) % 90}", AVERAGE, [at]) for offset in range(5)], 1),
+            "w0",
+        )
+        for at in range(200)
+    ]
+    found = summaries(accumulated(batches, range(0, 200, 9)))
+    assert len(found) == 90
+    for key, summary in found.items():
+        check_moments(summary, [value for _, _, values in columns_of(batches, key) for value in values])
+        assert tuple(summary.full_dist) == tuple(
+            value for *_, values in columns_of(batches, key) for value in values
+        )
+
+
+def test_the_first_aggregation_of_a_key_stands_and_the_disagreement_is_told_once():
+    batches = [
+        (WORKERS[0].record("c", [("x", AVERAGE, [1.0])], 1), "w0"),
+        (WORKERS[1].record("c", [("x", MOST_RECENT, [3.0]), ("y", AVERAGE, [0.0])], 1), "w1"),
+        (WORKERS[2].record("c", [("x", 2, [5.0])], 1), "w2"),
+    ]
+    accumulator = accumulated(batches)
+    (told,) = accumulator.take_oddities()
+    assert isinstance(told, Disagreement)
+    assert (told.key, told.worker, told.other_worker) == ("x", "w0", "w1")
+    assert accumulator.take_oddities() == []
+    found = summaries(accumulator)["x"]
+    assert (int(found.aggregation_method), found.mean) == (AVERAGE, 3.0)
+
+
+def test_the_first_nan_of_each_series_is_told_once_with_who_sent_it():
+    columns = [("x", AVERAGE, [1.0]), ("y", AVERAGE, [math.nan, math.inf])]
+    batches = [(worker.record("c", columns, 1, step=9), worker.name) for worker in WORKERS]
+    accumulator = accumulated(batches)
+    assert accumulator.take_oddities() == [NotFinite("y", "w0", 9, 2)]
+    accumulator.add(batches)
+    assert accumulator.take_oddities() == []
+
+
+def test_most_recent_pools_the_latest_value_of_each_worker():
+    sent = [(0, 1, {"m": [9.0, 1.0]}), (1, 2, {"m": [2.0]}), (0, 3, {"m": [4.0]}), (2, 3, {"m": [8.0]}),
+            (1, 1, {"m": [100.0]})]  # fmt: skip
+    found = summaries(accumulated(batches_of(sent), [1, 3]))["m"]
+    assert (found.num, found.sum, found.min, found.max) == (3, 14.0, 2.0, 8.0)
+    assert (found.last, found.aggregated_value) == (8.0, 8.0)  # of two at time 3 the greater session
+    assert (found.min_worker, found.max_worker) == ("w1", "w2")
+    assert sorted(found.full_dist) == [2.0, 4.0, 8.0]
+
+
+def test_the_latest_value_survives_compaction():
+    many = 1500
+    batches = [
+        (WORKERS[at % 3].record("c", [("m", MOST_RECENT, [at])], at), f"w{at % 3}") for at in range(many)
+    ]
+    found = summaries(accumulated(batches, range(many)))["m"]
+    assert sorted(found.full_dist) == [many - 3, many - 2, many - 1]

@@ -1,0 +1,58 @@
+"""Addresses: loopback is free, everything else needs a word."""
+
+from __future__ import annotations
+
+import pytest
+
+from stats_aggregator.errors import BindError, SettingError
+from stats_aggregator.server.addresses import check_bind
+from stats_aggregator.server.ingress import Ingress
+
+CLOSED = ["tcp://127.0.0.1:5757", "tcp://127.1.2.3:0", "tcp://localhost:5757", "tcp://LocalHost:1", "tcp://[::1]:5757",
+          "ipc:///tmp/x.ipc", "ipc://@abstract"]  # fmt: skip
+OPEN = ["tcp://0.0.0.0:5757", "tcp://*:5757", "tcp://[::]:5757", "tcp://10.0.0.1:5757", "tcp://node17:5757",
+        "tcp://eth0:5757", "tcp://127.1:5757", "tcp://localhost.example:1", "tcp://128.0.0.1:1", "tcp://[fe80::1]:1",
+        "tcp://[::ffff:10.0.0.1]:1"]  # fmt: skip
+NONE = ["", "5757", ":5757", "127.0.0.1:5757", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://127.0.0.1:65536",
+        "tcp://127.0.0.1:-1", "tcp://::1:5757", "tcp://127.0.0.1:57570000", "udp://127.0.0.1:1", "ipc://", "inproc://x",
+        "http://127.0.0.1:80", "tcp://127.0.0.1:5757/x", "tcp://127.0.0.1:1;127.0.0.1:2", " tcp://127.0.0.1:1",
+        "tcp://127.0.0.1:5757\n", "tcp://:5757"]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", CLOSED)
+def test_loopback_and_ipc_need_no_word(address):
+    check_bind("--bind", address, "keys")
+
+
+@pytest.mark.parametrize("address", OPEN)
+def test_what_others_could_reach_is_refused_with_the_sentence_that_helps(address):
+    with pytest.raises(SettingError, match=r"open to other machines.*add --auth off") as caught:
+        check_bind("--bind", address, "keys")
+    assert str(caught.value).startswith(f"--bind is {address!r}")
+    check_bind("--bind", address, "off")
+
+
+@pytest.mark.parametrize("address", NONE)
+@pytest.mark.parametrize("auth", ["keys", "off"])
+def test_what_is_no_address_is_told_how_one_looks(address, auth):
+    with pytest.raises(SettingError, match=r"tcp://HOST:PORT.*or ipc://PATH"):
+        check_bind("--bind", address, auth)
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://127.0.0.1:0", "tcp://localhost:0", "tcp://*:0", "tcp://0.0.0.0:0"]
+)
+def test_port_0_takes_a_free_port_and_tells_which(address):
+    ingress = Ingress(address)
+    try:
+        assert int(ingress.address.rpartition(":")[2]) > 0
+        with pytest.raises(BindError, match="is another daemon running there"):
+            Ingress(ingress.address)
+    finally:
+        ingress.close()
+        ingress.close()
+
+
+def test_an_interface_that_is_not_there_is_said():
+    with pytest.raises(BindError, match="cannot listen on tcp://nosuchinterface0:0"):
+        Ingress("tcp://nosuchinterface0:0")

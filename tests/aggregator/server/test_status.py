@@ -1,0 +1,48 @@
+"""Status: however many workers and however long their names, the answer is one message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stats_aggregator.server.status import describe
+from stats_aggregator.store.outbox import Outbox
+from stats_aggregator_client.wire import MAX_MESSAGE_BYTES, StatusReply, decode, encode
+from tests.aggregator.clocks import SECOND_NS, START_NS
+from tests.aggregator.peers import Core, Worker
+
+
+def test_a_crowd_with_long_names_fits_into_one_message(tmp_path: Path) -> None:
+    with Core(tmp_path / "core") as core:
+        workers = [Worker("w" * 500 + str(number), "r" * 500 + str(number)) for number in range(1500)]
+        core.handle(*(worker.hello() for worker in workers))
+        core.settle()
+        core.handle(*(worker.batch("c" * 500, [("x", 0, [1.0])]) for worker in workers))
+        outbox = Outbox(core.store.database, core.clock.now_ns)
+        found = describe(core.engine, outbox, "tcp://127.0.0.1:1", START_NS, core.clock.now_ns())
+        frame = encode(StatusReply(found))
+        assert len(frame) < MAX_MESSAGE_BYTES
+        assert isinstance(decode(frame), StatusReply)
+        assert all(len(found[name]) > 100 for name in ("runs", "workers", "categories"))
+
+
+def test_what_is_told_of_a_worker_and_a_category(tmp_path: Path) -> None:
+    with Core(tmp_path / "core") as core:
+        worker = Worker("w", "run")
+        core.handle(worker.hello(info={"host": "node1", "pid": 7, "colour": "red"}))
+        batch = worker.batch("c", [("x", 0, [1.0, 2.0, 3.0])], core.clock.now_ns(), step=40)
+        core.handle(batch, batch)
+        core.pass_s(20)
+        outbox = Outbox(core.store.database, core.clock.now_ns)
+        found = describe(core.engine, outbox, "tcp://127.0.0.1:1", START_NS, core.clock.now_ns())
+    (told,) = found["workers"]
+    assert {name: told[name] for name in ("run", "worker", "state", "batches", "values", "duplicates")} == {
+        "run": "run", "worker": "w", "state": "silent", "batches": 1, "values": 3, "duplicates": 1,
+    }  # fmt: skip
+    assert (told["host"], told["pid"], told["heard_s_ago"]) == ("node1", "7", 20.0)
+    assert "colour" not in told
+    assert found["categories"] == [
+        {"run": "run", "category": "c", "ends_by": "time", "step": 40, "periods_closed": 1, "open_periods": 0,
+         "waiting_values": 0, "series": 0}
+    ]  # fmt: skip
+    assert (found["state"], found["uptime_s"]) == ("running", 20 * SECOND_NS / 1e9)
+    assert found["runs"][0]["workers"] == {"alive": 0, "silent": 1, "lost": 0, "gone": 0}
