@@ -154,11 +154,13 @@ def test_every_option_that_is_named_exists():
 
 def test_the_modules_that_the_daemons_page_names_exist():
     page = (ROOT / "aggregator" / "README.md").read_text()
-    house = page[page.rindex("```\ncli") :].replace("the writers' process", "")
     package = ROOT / "aggregator" / "src" / "stats_aggregator"
-    named = set(re.findall(r"[a-z_]+", house))
-    assert len(named) > 20
-    assert named - {path.stem for path in package.iterdir()} == set()
+    house = page[page.index("```\ncli") + 4 : page.rindex("```")]
+    floors = {name for line in house.splitlines() for name in re.findall(r"[a-z]+", line[:20])}
+    way = set(re.findall(r"`([a-z]+/[a-z]+)`", page))
+    assert len(floors) > 8
+    assert len(way) > 6
+    assert [name for name in floors | way if not list(package.glob(f"{name}*"))] == []
 
 
 def test_it_is_short_enough_to_be_read():

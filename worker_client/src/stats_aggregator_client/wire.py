@@ -128,19 +128,27 @@ def decode(frame: bytes) -> Message:
         raise WireError(RejectCode.MALFORMED, "not a MessagePack array of version, kind and fields")
     version, kind = fields[0], fields[1]
     if type(version) is not int or version != VERSION:
-        raise _refused(fields, RejectCode.VERSION, f"version {version!r:.40}; this side speaks {VERSION}")
+        raise _refused(fields, RejectCode.VERSION, f"version {_shown(version)}; this side speaks {VERSION}")
     form = FORMS.get(kind) if type(kind) is int else None
     if form is None:
-        raise _refused(fields, RejectCode.KIND, f"kind {kind!r:.40} is unknown in version {VERSION}")
+        raise _refused(fields, RejectCode.KIND, f"kind {_shown(kind)} is unknown in version {VERSION}")
     record, end, shapes, fault_of = form
     values = fields[2:end]
     if tuple(map(type, values)) not in shapes:
         raise _refused(fields, RejectCode.MALFORMED, f"the fields of {Kind(kind).name} have other types")
     message: Any = tuple.__new__(record, values)
-    fault = fault_of(message)
+    try:
+        fault = fault_of(message)
+    except RecursionError:
+        fault = "it is nested too deeply"
     if fault is not None:
         raise _refused(fields, RejectCode.MALFORMED, f"{Kind(kind).name}: {fault}")
     return message  # type: ignore[no-any-return] # the shape says that it is one
+
+
+def _shown(value: object) -> str:
+    # Not the repr of just anything: what is nested a thousand deep has none.
+    return str(value) if type(value) is int else f"of type {type(value).__name__}"
 
 
 def _refused(fields: tuple[Any, ...], code: RejectCode, text: str) -> WireError:

@@ -86,6 +86,8 @@ def ask(address: str, timeout_s: float) -> Mapping[str, Any] | None:
 
 def _print(found: Mapping[str, Any], console: Console) -> None:
     journal = found["journal"]
+    if "store_error" in found:
+        console.print(f"[red]{escape(found['store_error'])}[/]")
     console.print(
         f"[bold]{found['state']}[/] on {found['address']} for {found['uptime_s']:.0f} s, "
         f"{found['values_per_s']:,.0f} values/s; journal {journal['bytes'] / 1e6:,.1f} MB in "

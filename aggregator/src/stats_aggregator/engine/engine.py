@@ -95,7 +95,7 @@ class Engine:
         self.server_id = server_id
         self.run = run
         sayings = Sayings(log)
-        self.reception = Reception(state, run, sayings)
+        self.reception = Reception(state, server_id, run, sayings)
         self.keeper = PeriodKeeper(state, grace_ns, sayings)
         self._clock = clock
         self._feed = feed
@@ -124,9 +124,6 @@ class Engine:
                 message = decode(frame)
             except WireError as error:
                 self.reception.refuse_frame(group, peer, error)
-                continue
-            except RecursionError:
-                self.reception.refuse_frame(group, peer, WireError(RejectCode.MALFORMED, "nested too deeply"))
                 continue
             self._take(group, peer, frame, message)
         return self._commit(group)
@@ -263,7 +260,8 @@ class Engine:
             session.measure(elapsed_s)
         for session, was in self.state.sessions.judge_all(now_ns):
             if session.liveness is Liveness.LOST:
-                log.warning("worker %s of run %s is lost: unheard for a minute", session.worker, session.run)
+                text = "worker %s of run %s is lost: unheard for a minute"
+                self._sayings.limited(text, session.worker, session.run)
             elif was is Liveness.LOST and session.liveness is Liveness.ALIVE:
                 log.info("worker %s of run %s is back", session.worker, session.run)
 

@@ -43,13 +43,16 @@ class Reception:
     dropped without a word, and sent again by the clients when there is room.
     """
 
-    def __init__(self, state: State, run: str, sayings: Sayings) -> None:
+    def __init__(self, state: State, server_id: bytes, run: str, sayings: Sayings) -> None:
         self.received: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self.stalled = False
         self.first_hello_ns: int | None = None
         self._state = state
+        self._server_id = server_id
         self._run = run
+        self._joined: Counter[str] = Counter()
+        self._done: Counter[str] = Counter()
         self._sayings = sayings
         self._validator = Validator(state.series_cache)
 
@@ -73,7 +76,9 @@ class Reception:
         session.nacked_seq = -1
         session.hear(group.now_ns)
         self._state.sessions.connect(session, peer)
-        self._skip_gap(group, session, hello.first_unacked)
+        if hello.server in (None, self._server_id):
+            # Of another daemon's session nothing is missing here: the client begins a new one.
+            self._skip_gap(group, session, hello.first_unacked)
         group.welcomes[peer] = session
 
     def _session(self, group: Group, hello: Hello, run: str) -> Session:
@@ -88,7 +93,9 @@ class Reception:
         session = Session(hello.session, worker, run, hello.process)
         sessions.add(session)
         group.open_session(SessionOpened(session.id, worker, run, hello.process, group.now_ns))
-        log.info("worker %s joins run %s", worker, run)
+        self._joined[run] += 1
+        if _is_worth_saying(self._joined[run]):
+            log.info("worker %s joins run %s, the %d. since the start", worker, run, self._joined[run])
         return session
 
     def _skip_gap(self, group: Group, session: Session, first_unacked: int) -> None:
@@ -111,7 +118,12 @@ class Reception:
             return
         session.said_bye = True
         session.liveness = Liveness.GONE
-        log.info("worker %s of run %s is done", session.worker, session.run)
+        self._done[session.run] += 1
+        if _is_worth_saying(self._done[session.run]):
+            done = self._done[session.run]
+            log.info(
+                "worker %s of run %s is done, the %d. since the start", session.worker, session.run, done
+            )
 
     def admit(self, group: Group, peer: bytes, message: Sequenced) -> Session | None:
         """Return the message's session where it is its next and makes sense; answer it where not."""
@@ -196,6 +208,11 @@ class Reception:
         """Count messages that were dropped before they could be read."""
         self.rejected[reason] += num
         self._sayings.limited("dropped %d messages that were no single frame", num)
+
+
+def _is_worth_saying(number: int) -> bool:
+    # A thousand workers that come at once are a dozen lines, not a thousand; `status` lists them all.
+    return number <= 8 or number.bit_count() == 1
 
 
 def _bounded(hello: Hello) -> dict[str, str]:

@@ -11,6 +11,7 @@ import msgpack
 from .. import __version__
 from ..engine.engine import Engine
 from ..engine.sessions import Session
+from ..errors import StoreError
 from ..periods.periods import Category
 from ..store.outbox import Outbox
 
@@ -50,8 +51,19 @@ def describe(engine: Engine, outbox: Outbox, address: str, started_ns: int, now_
         "closer": {"waiting": engine.closer.waiting, "waiting_for_room": engine.closer.waiting_for_room},
         "received": dict(engine.reception.received),
         "rejected": dict(engine.reception.rejected),
-        "writers": _listed("writers", (row._asdict() for row in outbox.writer_states())),
-        "plugins": _listed("plugins", (row._asdict() for row in outbox.plugins())),
+        **_outgoing(outbox),
+    }
+
+
+def _outgoing(outbox: Outbox) -> dict[str, Any]:
+    """Return the writers' part; a store that cannot be read now must not end the thread that asks."""
+    try:
+        writers, plugins = outbox.writer_states(), outbox.plugins()
+    except StoreError as error:
+        return {"writers": [], "plugins": [], "store_error": str(error)}
+    return {
+        "writers": _listed("writers", (row._asdict() for row in writers)),
+        "plugins": _listed("plugins", (row._asdict() for row in plugins)),
     }
 
 
