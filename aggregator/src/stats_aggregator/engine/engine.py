@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from stats_aggregator_client.wire import (
-    Ack,
     Batch,
     Bye,
     Heartbeat,
@@ -22,18 +21,17 @@ from stats_aggregator_client.wire import (
     Rewind,
     Status,
     StatusReply,
-    Welcome,
     WireError,
     Write,
     decode,
-    encode,
-)  # fmt: skip
+)
 
 from ..clock import Clock
 from ..errors import JournalFull
 from ..journal.journal import Journal, NullJournal
 from ..periods.periods import OpenPeriod
 from ..pooling.accumulators import NotFinite
+from .answers import Answers
 from .closer import Closer, RunBegan
 from .group import Group
 from .keeper import PeriodKeeper
@@ -102,7 +100,7 @@ class Engine:
         self._report = report
         self._sayings = sayings
         self._grace_ns = grace_ns
-        self._windows_ns = tuple(windows_ns)
+        self._answers = Answers(server_id, windows_ns)
         self.stopping = False
         self._begun_runs: set[str] = set()
         self._waiting_group: Group | None = None
@@ -210,27 +208,7 @@ class Engine:
             self._sayings.once((type(odd), run, category, odd.key), "%s of %s %s", odd.key, category, text)
 
     def _replies(self, group: Group) -> list[Received]:
-        credit, time_ns = self._credit_bytes(), group.now_ns
-        replies = [(peer, encode(reply)) for peer, reply in group.replies]
-        for peer, session in group.welcomes.items():
-            welcome = Welcome(
-                session.id,
-                self.server_id,
-                session.worker,
-                session.run,
-                session.durable_seq,
-                credit,
-                time_ns,
-                self._windows_ns,
-            )
-            replies.append((peer, encode(welcome)))
-        for peer, session in group.acks.items():
-            if peer not in group.welcomes:
-                replies.append((peer, self._ack(session, credit, time_ns)))
-        return replies
-
-    def _ack(self, session: Session, credit: int, time_ns: int) -> bytes:
-        return encode(Ack(session.id, session.durable_seq, credit, time_ns, self._windows_ns))
+        return self._answers.to_group(group, self._credit_bytes())
 
     def _credit_bytes(self) -> int:
         self._credit_withdrawn = self.stopping or self.stalled or self.closer.waiting > _MAX_WAITING
@@ -294,7 +272,7 @@ class Engine:
         if self._credit_withdrawn:
             return []
         connected = [session for session in self.state.sessions if session.peer]
-        return [(session.peer or b"", self._ack(session, credit, now_ns)) for session in connected]
+        return [(session.peer or b"", self._answers.ack(session, credit, now_ns)) for session in connected]
 
     def close_misfits(self) -> None:
         """Close what another `every` left open before this start, and nothing would end now."""
