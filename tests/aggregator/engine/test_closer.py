@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from stats_aggregator.engine.closer import Closer
+from stats_aggregator.errors import StoreFull
 from stats_aggregator.store.store import Store
 from stats_aggregator_client.wire import Property
 from tests.aggregator.clocks import START_NS
@@ -108,3 +109,21 @@ def test_a_period_is_stored_once_even_where_it_is_submitted_again(tmp_path: Path
         (again,) = core.periods()
         assert (again.period, repr(again["x"])) == (first.period, repr(first["x"]))
         assert again.period.ordinal == period.key.ordinal
+
+
+class NoRoomToTidy(Store):
+    """A store on a disk that is full whenever it tidies."""
+
+    def tidy(self, limit: int = 200) -> int:
+        raise StoreFull(self.database.path)
+
+
+def test_tidying_that_finds_no_room_ends_nothing(tmp_path: Path) -> None:
+    finished, store = Finished(), NoRoomToTidy(tmp_path / "store.sqlite")
+    closer = Closer(store, SERVER_ID, finished.stored.set, finished.fail)
+    closer.start()
+    for number in range(1, 100):
+        closer.submit(fact(number, number))
+    assert closer.stop(WAIT_S)
+    assert (closer.waiting, finished.error) == (0, None)
+    store.close()

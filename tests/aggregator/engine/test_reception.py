@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stats_aggregator.engine import reception
 from stats_aggregator_client.wire import (
     Nack,
     Reject,
@@ -172,3 +173,13 @@ def test_a_whole_group_is_acknowledged_with_one_ack_a_connection(core):
     group = [worker.batch("c", SERIES) for worker in (first, second) for _ in range(10)]
     replies = core.handle(*group)
     assert [(peer, reply.durable_seq) for peer, reply in replies] == [(first.peer, 10), (second.peer, 10)]
+
+
+def test_past_the_most_sessions_a_stranger_is_turned_away_and_the_known_are_not(core, monkeypatch):
+    monkeypatch.setattr(reception, "MAX_SESSIONS", 2)
+    first, second, third = Worker("a"), Worker("b"), Worker("c")
+    assert [named(core, worker) for worker in (first, second)] == ["a", "b"]
+    reply = answer(core, third.hello())
+    assert isinstance(reply, Reject)
+    assert (reply.seq, reply.code, "no room" in reply.text) == (0, RejectCode.FORBIDDEN, True)
+    assert named(core, first) == "a"

@@ -87,9 +87,15 @@ class Closer:
                     return
                 self._done += 1
                 if self._done % _TIDY_EVERY == 0:
-                    self._store.tidy()
+                    self._tidy()
         except BaseException as error:  # noqa: BLE001 - whatever it is, nothing more may be acknowledged
             self._on_failure(error)
+
+    def _tidy(self) -> None:
+        try:
+            self._store.tidy()
+        except StoreFull:
+            pass  # even giving back room takes some: at a later turn
 
     def _store_job(self, job: Job) -> bool:
         """Store one job; return False where the end came while it waited for room."""

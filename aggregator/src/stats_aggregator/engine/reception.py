@@ -30,6 +30,8 @@ from .validity import Validator
 
 log = logging.getLogger(__name__)
 
+MAX_SESSIONS = 50_000
+"""So many, each with the longest names, fit into the snapshot that begins a segment of the journal."""
 _MAX_INFO_ENTRIES = 8
 _MAX_INFO_CHARACTERS = 200
 
@@ -59,14 +61,15 @@ class Reception:
     def hello(self, group: Group, peer: bytes, hello: Hello) -> None:
         """Take a HELLO; WELCOME follows when the group is stored."""
         run = hello.run if hello.run is not None else self._run
-        for name, value in (("worker", hello.worker), ("run", run)):
-            fault = name_fault(value)
-            if fault:
-                self.rejected["name"] += 1
-                reject = Reject(hello.session, 0, RejectCode.NAME, f"{name} {fault}")
-                group.replies.append((peer, reject))
-                return
         known = self._state.sessions.get(hello.session)
+        fault = _names_fault(hello.worker, run)
+        if fault:
+            self._turn_away(group, peer, hello, RejectCode.NAME, fault)
+            return
+        if known is None and len(self._state.sessions) >= MAX_SESSIONS:
+            text = f"there are {MAX_SESSIONS} sessions of the last seven days, and no room for more"
+            self._turn_away(group, peer, hello, RejectCode.FORBIDDEN, text)
+            return
         if self.stalled and (known is None or hello.first_unacked > known.taken_seq + 1):
             return  # its answer would need a record, and there is no room for one: it asks again
         if self.first_hello_ns is None:
@@ -80,6 +83,11 @@ class Reception:
             # Of another daemon's session nothing is missing here: the client begins a new one.
             self._skip_gap(group, session, hello.first_unacked)
         group.welcomes[peer] = session
+
+    def _turn_away(self, group: Group, peer: bytes, hello: Hello, code: RejectCode, text: str) -> None:
+        self.rejected[code.name.lower()] += 1
+        self._sayings.limited("turned a worker away: %s", text)
+        group.replies.append((peer, Reject(hello.session, 0, code, text)))
 
     def _session(self, group: Group, hello: Hello, run: str) -> Session:
         sessions = self._state.sessions
@@ -208,6 +216,14 @@ class Reception:
         """Count messages that were dropped before they could be read."""
         self.rejected[reason] += num
         self._sayings.limited("dropped %d messages that were no single frame", num)
+
+
+def _names_fault(worker: str, run: str) -> str | None:
+    for name, value in (("worker", worker), ("run", run)):
+        fault = name_fault(value)
+        if fault:
+            return f"{name} {fault}"
+    return None
 
 
 def _is_worth_saying(number: int) -> bool:
