@@ -30,7 +30,7 @@ def _category(category: Category) -> dict[str, Any]:
         "closed_through_ns": category.closed_through_ns if category.by_time else None,
         "written_by_producer": category.written_by_producer,
         "axis": (axis.absolute, axis.counted, axis.last),
-        "round": (round_.writers, round_.written, round_.owed, round_.newcomer),
+        "round": (round_.writers, round_.written, round_.owed, round_.straggler),
         "senders": category.senders,
         "boundary": category.boundary if category.periods else None,
         "windows": {bounds: period.key for bounds, period in category.windows.items()},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -116,3 +118,42 @@ def test_a_daemon_that_starts_after_its_workers_gets_all_they_have(tmp_path: Pat
         assert daemon.stop() == 0
     assert sum(line["stats"]["value"]["sum"] for line in lines) == sum(range(3000))
     assert {line["step"] for line in lines} == {5}
+
+
+def test_periods_stored_before_the_writers_came_up_are_delivered_after_a_crash(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "--writer", "jsonl") as daemon:
+        # Stopped at once: it will not have said which writers there are.
+        writers = _all_children(daemon.pid)
+        assert writers
+        for child in writers:
+            os.kill(child, signal.SIGSTOP)
+        with StatsClient(daemon.address, run="run") as client:
+            for step in (1, 2):
+                reporter = StatsReporter("3DBall", client)
+                reporter.add_stat("step", float(step))
+                reporter.write_stats(step)
+            assert client.flush(30)
+        wait_until(lambda: daemon.status()["closer"]["waiting"] == 0, "both periods stored")
+        for process in (daemon.pid, *writers):
+            os.kill(process, signal.SIGKILL)
+        daemon.kill()
+        daemon.start()
+        wait_until(lambda: [line["step"] for line in daemon.summaries("run")] == [1, 2], "both delivered")
+
+
+def test_a_stop_is_bounded_while_the_writers_hang(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "--writer", "jsonl", "--drain-timeout", "1s") as daemon:
+        wait_until(lambda: "loaded" in [p["state"] for p in daemon.status()["plugins"]], "writers that run")
+        for child in _all_children(daemon.pid):
+            os.kill(child, signal.SIGSTOP)
+        with StatsClient(daemon.address, run="run") as client:
+            reporter = StatsReporter("3DBall", client)
+            for step in range(1, 600):  # each stored period wakes the writers: more than a socket holds
+                reporter.write_stats(step)
+            assert client.flush(30)
+        assert daemon.stop() == 3
+
+
+def _all_children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]

@@ -55,6 +55,8 @@ def test_an_open_address_is_taken_with_auth_off(tmp_path: Path) -> None:
         (["--bind", "localhost:5757"], ["--bind", "tcp://HOST:PORT"]),
         (["--durability", "some"], ["--durability", "full"]),
         (["--run-id", "a\nb"], ["--run-id", "control characters"]),
+        (["--address-file", "/"], ["--address-file", "'/'", "a file"]),
+        (["--results-dir", "/dev/null"], ["--results-dir", "'/dev/null'", "a directory"]),
         (["--config", "missing.toml"], ["--config", "missing.toml", "No such file"]),
     ],
 )
@@ -130,6 +132,8 @@ def test_an_address_file_leads_workers_to_a_free_port(tmp_path: Path) -> None:
     with Daemon(tmp_path, "--address-file", str(path), "--writer", "jsonl") as daemon:
         assert path.read_text() == daemon.address + "\n"
         assert client.close(30)
+        daemon.stop()
+        assert not path.exists()
 
 
 def test_garbage_is_counted_and_answered_and_stops_nothing(tmp_path: Path) -> None:

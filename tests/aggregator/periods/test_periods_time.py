@@ -139,3 +139,12 @@ def test_claimed_losses_never_outgrow_the_store(begin):
     core.pass_s(20)
     period = only(core).period
     assert (period.lost, period.uncertain, period.step) == (most, most, most)
+
+
+def test_a_write_says_the_step_where_time_ends_periods(begin):
+    core = begin("10s")
+    (worker,) = joined(core, "w")
+    say(core, worker, 1.0, 1)
+    core.handle(worker.write(100))
+    core.pass_s(13)
+    assert told(core) == [(100, [1.0])]

@@ -132,3 +132,46 @@ def test_manual_ends_by_write_alone(begin):
     core.handle(worker.write(7))
     core.settle()
     assert told(core) == [(7, [1.0])]
+
+
+def one_round(core: Core, workers: tuple[Worker, ...], step: int) -> None:
+    for number, worker in enumerate(workers):
+        say(core, worker, step + number / 10, 1, closing=WRITE)
+        core.handle(worker.write(step))
+        core.pass_s(0.1)
+
+
+def steps_mixed(core: Core) -> list[int]:
+    """Return the steps of the periods that hold values of several steps."""
+    core.settle()
+    return [step for step, values in told(core) if len({int(value) for value in values}) > 1]
+
+
+def test_a_restart_between_two_writers_mixes_one_step_at_the_most(begin, tmp_path):
+    core = begin()
+    workers = joined(core, "w1", "w2")
+    for step in (1, 2, 3):
+        one_round(core, workers, step)
+    with core.crashed(tmp_path / "crashed") as restarted:
+        for worker in workers:
+            # Each comes back with its next step, the first one well before the second.
+            restarted.handle(worker.hello())
+            one_round(restarted, (worker,), 4)
+        for step in range(5, 12):
+            one_round(restarted, workers, step)
+        assert len(steps_mixed(restarted)) <= 2  # the first round of all, and the one after the restart
+        assert [step for step, _ in told(restarted)][-6:] == [6, 7, 8, 9, 10, 11]
+
+
+def test_a_rewind_forgets_the_round_that_had_begun(begin):
+    core = begin()
+    first, second = workers = joined(core, "w1", "w2")
+    one_round(core, workers, 1)
+    one_round(core, workers, 2)
+    say(core, first, 3.0, 1, closing=WRITE)
+    core.handle(first.write(3))
+    core.handle(second.rewind(2), first.rewind(2))
+    for step in (3, 4, 5):
+        one_round(core, workers, step)
+    core.settle()
+    assert told(core)[-3:] == [(3, [3.0, 3.1]), (4, [4.0, 4.1]), (5, [5.0, 5.1])]

@@ -37,8 +37,8 @@ def to_column(values: Any) -> tuple[array[float], int]:
     Takes anything with the buffer protocol (copied; of any shape, in C order), tensors, iterables of
     numbers, nested or not, and a single number.
     """
-    if isinstance(values, str):
-        return array("d"), 1
+    if isinstance(values, (str, bytes, bytearray)):
+        return array("d"), 1  # text, or a file's content: their bytes are no measurements
     # A list is no buffer, and finding that out costs more than reading it.
     for read in _LISTS_FIRST if isinstance(values, (list, tuple)) else _BUFFERS_FIRST:
         try:

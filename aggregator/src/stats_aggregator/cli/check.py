@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from ..dispatch.plugins import discover, load
+from ..dispatch.plugins import check_tables, discover, load
+from ..dispatch.rehearsal import rehearse
 from ..errors import PluginError
 from ..server.config import Config
 from .settings import takes_settings
@@ -12,15 +13,23 @@ from .settings import takes_settings
 
 @takes_settings
 def check(config: Config) -> None:
-    """Check settings and plugins as `serve` would, and open nothing.
+    """Check settings and plugins as `serve` would, and listen to nobody.
 
-    Takes the options of `serve`. Exit codes: 0 it would start; 2 it would not.
+    Takes the options of `serve`. Writers that have options are made once, in a temporary directory. Exit
+    codes: 0 it would start; 2 it would not, or a writer refuses its options.
     """
-    entries = [load(plugin).entry for plugin in discover(config.selection)]
+    plugins = discover(config.selection)
+    check_tables(plugins, config.writers)
+    loaded = [load(plugin) for plugin in plugins]
+    rehearsed = [rehearse(plugin, config.writers.get(plugin.entry.key, {})) for plugin in loaded]
+    for before, after in zip(loaded, rehearsed, strict=True):
+        if before.entry.state != after.entry.state:
+            raise PluginError(f"[writers.{after.entry.key}] is refused: {after.entry.why}")
+    entries = [plugin.entry for plugin in rehearsed]
     failed = [entry for entry in entries if entry.state == "failed"]
     for entry in failed:
         typer.echo(f"warning: writer {entry} is skipped: {entry.why}", err=True)
     if failed and config.strict:
         raise PluginError(f"--strict: {len(failed)} writers do not load")
-    loaded = ", ".join(entry.key for entry in entries if entry.state == "loaded") or "none"
-    typer.echo(f"fine: would listen on {config.bind}; writers: {loaded}; data in {config.data_dir}")
+    names = ", ".join(entry.key for entry in entries if entry.state == "loaded") or "none"
+    typer.echo(f"fine: would listen on {config.bind}; writers: {names}; data in {config.data_dir}")

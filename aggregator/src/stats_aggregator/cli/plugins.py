@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ..dispatch.plugins import PluginEntry, discover, load
 from ..server.config import load_config
+from .screen import wide_console
 
 
 def plugins(
@@ -33,7 +33,7 @@ def plugins(
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
         return
-    Console().print(_table(entries))
+    wide_console().print(_table(entries))
 
 
 def _table(entries: list[PluginEntry]) -> Table:

@@ -16,6 +16,7 @@ from rich.table import Table
 from stats_aggregator_client.wire import Status, StatusReply, WireError, decode, encode
 
 from ..server.config import DEFAULT_BIND
+from .screen import wide_console
 
 _MAX_ROWS = 20
 
@@ -48,7 +49,7 @@ def status(
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
-        _print(found, Console())
+        _print(found, wide_console())
     raise typer.Exit(0 if found["state"] == "running" else 1)
 
 

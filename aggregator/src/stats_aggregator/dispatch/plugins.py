@@ -107,6 +107,14 @@ def discover(selection: Selection = Selection()) -> list[Plugin]:
     return sorted(plugins.values(), key=lambda plugin: plugin.entry.key)
 
 
+def check_tables(plugins: Iterable[Plugin], tables: Iterable[str]) -> None:
+    """Raise UnknownWriter for a table `[writers.NAME]` of a plugin that is not installed."""
+    keys = {plugin.entry.key for plugin in plugins}
+    for name in tables:
+        if name not in keys:
+            raise UnknownWriter("the table [writers.NAME] for", name, keys)
+
+
 def load(plugin: Plugin) -> Plugin:
     """Import a selected plugin; it comes back "loaded", or "failed" with the reason. Others are not touched.
 

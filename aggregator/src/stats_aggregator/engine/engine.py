@@ -175,7 +175,7 @@ class Engine:
         return self._replies(group)
 
     def _apply(self, group: Group) -> None:
-        for session in (*group.acks.values(), *group.welcomes.values()):
+        for session in group.taken.values():
             session.durable_seq = session.taken_seq
         for session in group.welcomes.values():
             if session.run not in self._begun_runs:

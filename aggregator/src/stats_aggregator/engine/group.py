@@ -29,7 +29,8 @@ class Group:
     """What was decided for one drained set of messages, and what is to be said when it is stored.
 
     `pins` are the periods and properties whose data stands in the records; `shown` the batches' frames, for
-    who wants to see raw values; `acks` and `welcomes` the sessions to answer, by their connection.
+    who wants to see raw values; `acks` and `welcomes` the sessions to answer, by their connection;
+    `taken` those whose seqs are in the records.
     """
 
     def __init__(self, now_ns: int) -> None:
@@ -41,6 +42,7 @@ class Group:
         self.replies: list[tuple[bytes, FromDaemon]] = []
         self.acks: dict[bytes, Session] = {}
         self.welcomes: dict[bytes, Session] = {}
+        self.taken: dict[bytes, Session] = {}
         self.strangers: set[bytes] = set()
         self._records: list[Record] = []
         self._parts: list[_Part] = []

@@ -84,7 +84,7 @@ class PeriodKeeper:
         category = self._category(group, session, rewind.category)
         for period in list(category.periods.values()):
             self.close(group, category, period, "rewind")
-        category.axis.rewind(rewind.step)
+        category.rewind(rewind.step)
         group.add_control(Entry(0, False, frame), None)
 
     def close(self, group: Group, category: Category, period: OpenPeriod, cause: str) -> None:

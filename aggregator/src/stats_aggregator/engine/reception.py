@@ -30,6 +30,7 @@ from .validity import Validator
 
 log = logging.getLogger(__name__)
 
+MAX_CATEGORIES = 10_000
 MAX_SESSIONS = 50_000
 """So many, each with the longest names, fit into the snapshot that begins a segment of the journal."""
 _MAX_INFO_ENTRIES = 8
@@ -66,7 +67,7 @@ class Reception:
         if fault:
             self._turn_away(group, peer, hello, RejectCode.NAME, fault)
             return
-        if known is None and len(self._state.sessions) >= MAX_SESSIONS:
+        if known is None and not self._state.sessions.make_room(MAX_SESSIONS):
             text = f"there are {MAX_SESSIONS} sessions of the last seven days, and no room for more"
             self._turn_away(group, peer, hello, RejectCode.FORBIDDEN, text)
             return
@@ -103,7 +104,7 @@ class Reception:
         group.open_session(SessionOpened(session.id, worker, run, hello.process, group.now_ns))
         self._joined[run] += 1
         if _is_worth_saying(self._joined[run]):
-            log.info("worker %s joins run %s, the %d. since the start", worker, run, self._joined[run])
+            log.info("worker %s joins run %s (%d so far)", worker, run, self._joined[run])
         return session
 
     def _skip_gap(self, group: Group, session: Session, first_unacked: int) -> None:
@@ -114,6 +115,7 @@ class Reception:
         log.error("%s: its journal was damaged, or it is another one", text)
         self.received["gap"] += 1
         session.taken_seq = first_unacked - 1
+        group.taken[session.id] = session
         group.skip_gap(Skipped(session.id, session.taken_seq, text))
 
     def life(self, group: Group, peer: bytes, message: Heartbeat | Bye) -> None:
@@ -129,9 +131,7 @@ class Reception:
         self._done[session.run] += 1
         if _is_worth_saying(self._done[session.run]):
             done = self._done[session.run]
-            log.info(
-                "worker %s of run %s is done, the %d. since the start", session.worker, session.run, done
-            )
+            log.info("worker %s of run %s is done (%d so far)", session.worker, session.run, done)
 
     def admit(self, group: Group, peer: bytes, message: Sequenced) -> Session | None:
         """Return the message's session where it is its next and makes sense; answer it where not."""
@@ -142,12 +142,21 @@ class Reception:
             return None
         try:
             self._validator.check(message)
+            self._check_room(session, message)
         except WireError as error:
             self._refuse(group, peer, session, message.seq, error)
             return None
         session.taken_seq = message.seq
+        group.taken[session.id] = session
         group.acks[peer] = session
         return session
+
+    def _check_room(self, session: Session, message: Sequenced) -> None:
+        categories = self._state.categories
+        if len(categories) >= MAX_CATEGORIES and (session.run, message.category) not in categories:
+            raise WireError(
+                RejectCode.FORBIDDEN, f"there are {MAX_CATEGORIES} categories, and no room for more"
+            )
 
     def _known(self, group: Group, peer: bytes, session_id: bytes) -> Session | None:
         session = self._state.sessions.on(peer)
@@ -203,6 +212,7 @@ class Reception:
         self.rejected[error.code.name.lower()] += 1
         self._sayings.limited("refused a message of worker %s: %s", session.worker, error.text)
         session.taken_seq = seq
+        group.taken[session.id] = session
         group.refuse(Skipped(session.id, seq, error.text))
         group.acks[peer] = session
         group.replies.append((peer, Reject(session.id, seq, error.code, error.text)))

@@ -98,6 +98,15 @@ class Sessions:
         self._by_id[session.id] = session
         self._by_name[session.run, session.worker] = session
 
+    def make_room(self, most: int) -> bool:
+        """Return whether there is room for one more; the one that said BYE longest ago makes it."""
+        if len(self._by_id) < most:
+            return True
+        gone = [session for session in self if session.liveness is Liveness.GONE]
+        if gone:
+            self._forget(min(gone, key=lambda session: session.heard_ns))
+        return bool(gone)
+
     def connect(self, session: Session, peer: bytes) -> None:
         """Note the connection on which the session speaks; an earlier one of its is forgotten."""
         if session.peer is not None:
@@ -125,14 +134,13 @@ class Sessions:
         return min(max(share, MIN_CREDIT_BYTES), MAX_CREDIT_BYTES)
 
     def live_workers(self, run: str) -> set[str]:
-        """Return the workers of a run that are alive, by the last judgement."""
-        connected = self._by_peer.values()
-        return {s.worker for s in connected if s.run == run and s.liveness is Liveness.ALIVE}
+        """Return the workers of a run that are alive, by the last judgement, if only on their way back."""
+        return {s.worker for s in self if s.run == run and s.liveness is Liveness.ALIVE}
 
     def is_live(self, session_id: bytes) -> bool:
-        """Return whether the session is connected and not silent, by the last judgement."""
+        """Return whether the session was heard of late, by the last judgement."""
         session = self._by_id.get(session_id)
-        return session is not None and session.peer is not None and session.liveness is Liveness.ALIVE
+        return session is not None and session.liveness is Liveness.ALIVE
 
     def judge_all(self, now_ns: int) -> list[tuple[Session, Liveness]]:
         """Judge every session anew, forget the ones unheard for seven days, and return what changed."""
@@ -146,7 +154,10 @@ class Sessions:
                 self._by_peer.pop(session.peer, None)
                 session.peer = None
             if now_ns - session.heard_ns > FORGOTTEN_AFTER_NS:
-                del self._by_id[session.id]
-                if self._by_name.get((session.run, session.worker)) is session:
-                    del self._by_name[session.run, session.worker]
+                self._forget(session)
         return changed
+
+    def _forget(self, session: Session) -> None:
+        del self._by_id[session.id]
+        if self._by_name.get((session.run, session.worker)) is session:
+            del self._by_name[session.run, session.worker]

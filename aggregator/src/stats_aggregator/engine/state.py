@@ -21,6 +21,8 @@ from ..pooling.series import SeriesCache
 from ..store.ordinals import LastPeriod
 from .sessions import LOST_AFTER_NS, Liveness, Session, Sessions
 
+_MAX_SENDERS = 100_000
+
 
 class Cut(NamedTuple):
     """How categories are cut into periods: the first glob that fits a category's name counts."""
@@ -76,13 +78,18 @@ class State:
         return Accumulator(self._retain_values, self.series_cache)
 
     def snapshot(self) -> bytes:
-        """Return what a replay needs once earlier segments are gone; values stand in segments alone."""
+        """Return what a replay needs once earlier segments are gone; values stand in segments alone.
+
+        Who has sent to a category is told as far as there is room: the others are known again when they send.
+        """
+        left = _MAX_SENDERS
         sessions = [(s.id, s.worker, s.run, s.process, s.taken_seq, s.heard_ns) for s in self.sessions]
         categories = [
             (
                 c.run, c.name, c.next_ordinal, c.closed_through_ns, c.written_by_producer,
-                c.axis.absolute, c.axis.counted, c.axis.last, c.round.newcomer, sorted(c.round.writers),
-                sorted(c.round.written), sorted(c.round.owed), sorted(c.senders),
+                c.axis.absolute, c.axis.counted, c.axis.last, c.round.straggler, sorted(c.round.writers),
+                sorted(c.round.written), sorted(c.round.owed),
+                sorted(c.senders) if (left := left - len(c.senders)) >= 0 else [],
             )
             for c in self.categories.values()
         ]  # fmt: skip
@@ -101,9 +108,9 @@ class State:
             category.next_ordinal = max(category.next_ordinal, ordinal)
             category.closed_through_ns = max(category.closed_through_ns, closed_through_ns)
             category.written_by_producer = category.written_by_producer or by_producer
-            absolute, counted, last, newcomer, writers, written, owed, senders = fields
+            absolute, counted, last, straggler, writers, written, owed, senders = fields
             category.axis = Axis(absolute, counted, last)
-            category.round = WriteRound(set(writers), set(written), set(owed), newcomer)
+            category.round = WriteRound(set(writers), set(written), set(owed), straggler)
             category.senders.update(senders)
 
     def _session(self, session_id: bytes, worker: str, run: str, process: bytes) -> Session:
@@ -198,7 +205,7 @@ class Replay:
                 category.take_write(message, entry.late, 0)
                 pins.update(period.key for period in category.periods.values())
             elif isinstance(message, Rewind):
-                category.axis.rewind(message.step)
+                category.rewind(message.step)
             elif entry.ordinal == 0:
                 category.pass_by(message, session.worker)
             else:

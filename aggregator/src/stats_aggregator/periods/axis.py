@@ -61,32 +61,33 @@ class WriteRound:
     writers: set[bytes] = field(default_factory=set)
     written: set[bytes] = field(default_factory=set)
     owed: set[bytes] = field(default_factory=set)
-    newcomer: bool = False
-    """Whether a newcomer's late WRITE waits for a round to join; it ends the period where none begins."""
+    straggler: bool = False
+    """Whether a late WRITE waits for a round to join; it ends the period where none begins."""
     began_ns: int = 0
 
     def is_late(self, session: bytes, is_past: bool, is_live: Callable[[bytes], bool]) -> bool:
         """Return whether a WRITE is for a round that was closed without it.
 
-        It is where the session owes one, and where a newcomer among other writers writes a step that
-        `is_past`: taken for this round, it would stay a round behind the others for ever.
+        It is where its step `is_past` and the session owes one, or others write too: taken for this round,
+        the session would stay a round behind them for ever. A step that is new is for this round always.
         """
-        if session in self.owed:
-            return True
-        return is_past and session not in self.writers and any(map(is_live, self.writers))
+        if not is_past:
+            return False
+        return session in self.owed or any(is_live(writer) for writer in self.writers - {session})
 
     def take(self, session: bytes, late: bool, now_ns: int) -> bool:
         """Take a WRITE; return whether the session has written in this round before."""
         self.writers.add(session)
-        if late and session in self.owed:
+        if session in self.owed:
             self.owed.discard(session)
-            return False
+            if late:
+                return False
         if session in self.written:
             return True
-        if not (self.written or self.newcomer):
+        if not (self.written or self.straggler):
             self.began_ns = now_ns
         if late:
-            self.newcomer = True
+            self.straggler = True
         else:
             self.written.add(session)
         return False
@@ -97,7 +98,7 @@ class WriteRound:
 
     def is_due(self, now_ns: int, grace_ns: int) -> bool:
         """Return whether grace has passed since the round's first WRITE."""
-        return (bool(self.written) or self.newcomer) and now_ns >= self.began_ns + grace_ns
+        return (bool(self.written) or self.straggler) and now_ns >= self.began_ns + grace_ns
 
     def missing(self, is_live: Callable[[bytes], bool]) -> list[bytes]:
         """Return the live writing sessions that have not written in the round that others began."""
@@ -105,8 +106,13 @@ class WriteRound:
             return []
         return sorted(writer for writer in self.writers - self.written if is_live(writer))
 
+    def reset(self) -> None:
+        """Forget who has written and who owes: the axis went back."""
+        self.close(())
+        self.owed.clear()
+
     def close(self, owed: Iterable[bytes]) -> None:
         """End the round."""
         self.owed.update(owed)
         self.written.clear()
-        self.newcomer = False
+        self.straggler = False

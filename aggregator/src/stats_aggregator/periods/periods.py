@@ -155,18 +155,25 @@ class Category:
             period.uncertain = min(period.uncertain + batch.uncertain, INT64_MAX)
             period.late += len(batch.values) // 8 if late else 0
 
+    def rewind(self, step: int) -> None:
+        """Let the axis go back; its periods have ended."""
+        self.axis.rewind(step)
+        self.round.reset()
+
     def pass_by(self, batch: Batch, worker: str) -> None:
         """Take the step of an empty batch for which no period opens, as if an empty one had ended with it."""
         self.axis.last = max(self.axis.last, self.axis.report(batch.step, batch.steps))
         self.senders.add(worker)
+        self.written_by_producer = self.written_by_producer or batch.closing == Closing.WRITE
 
     def take_write(self, write: Write, late: bool, now_ns: int) -> bool:
         """Take a WRITE, `late` for a round closed without it; return whether it repeats within one."""
         self.written_by_producer = True
         self.axis.report(write.step, 0)
-        for period in self.periods.values():
-            if not period.window_ns:
-                period.step = max(period.step, write.step)
+        # Where time ends periods, a WRITE still says the step: of the newest window.
+        untimed = [period for period in self.periods.values() if not period.window_ns]
+        for period in untimed or self._sorted_windows()[-1:]:
+            period.step = max(period.step, write.step)
         return self.round.take(write.session, late, now_ns)
 
     def crosses_boundary(self) -> bool:
@@ -189,7 +196,7 @@ class Category:
 
     def written_periods(self) -> list[OpenPeriod]:
         """Return the periods that a WRITE was said for, and that wait for the other writers."""
-        begun = bool(self.round.written) or self.round.newcomer
+        begun = bool(self.round.written) or self.round.straggler
         return [period for period in self.periods.values() if not period.window_ns] if begun else []
 
     def misfits(self) -> list[OpenPeriod]:

@@ -76,9 +76,12 @@ class Given(NamedTuple):
     value: Any
 
 
-def _text(given: Given) -> str:
+_EVERY = 'a text: "auto", a time such as "10s", "50000 steps" or "manual"'
+
+
+def _text(given: Given, right: str = "a text") -> str:
     if not isinstance(given.value, str) or not given.value:
-        raise SettingError(given.called, given.value, "a text")
+        raise SettingError(given.called, given.value, right)
     return given.value
 
 
@@ -144,7 +147,7 @@ def _durability(given: Given) -> Durability:
 
 
 def _span_ns(given: Given) -> int:
-    return parse_span_ns(given.called, _text(given))
+    return parse_span_ns(given.called, _text(given, 'a text with a number and a unit, such as "10s"'))
 
 
 _PARSERS: Mapping[str, tuple[str, Callable[[Given], Any]]] = {
@@ -154,7 +157,7 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Given], Any]]] = {
     "data_dir": ("data_dir", _path),
     "results_dir": ("results_dir", _path),
     "run_id": ("run_id", _run_id),
-    "every": ("every", lambda given: Every.parse(_text(given), given.called)),
+    "every": ("every", lambda given: Every.parse(_text(given, _EVERY), given.called)),
     "grace": ("grace_ns", _span_ns),
     "writer": ("writer", _names),
     "add_writer": ("add_writer", _names),
@@ -209,6 +212,8 @@ def _from_file(document: Mapping[str, Any], file: Path | None) -> dict[str, Give
         if table not in ("serve", "periods", "writers"):
             raise SettingError(f"a table of {file}", table, "[serve], [periods] or [writers.NAME]")
     serve = document.get("serve", {})
+    if not isinstance(serve, dict):
+        raise SettingError(f"serve in {file}", serve, 'a table: [serve], then a line such as every = "10s"')
     for name in serve:
         if name not in _PARSERS:
             raise SettingError(f"a setting in [serve] of {file}", name, "one of " + ", ".join(_PARSERS))

@@ -67,7 +67,7 @@ class Ingress:
         """End the wait, from any thread."""
         try:
             os.write(self._wake_write, b"\0")
-        except (BlockingIOError, OSError):
+        except OSError:
             pass  # full: it wakes anyway; closed: nobody waits any more
 
     def wait(self, timeout_ms: int) -> None:
@@ -100,11 +100,16 @@ class Ingress:
             except zmq.ZMQError:
                 continue  # a later ACK says the same
 
+    def hang_up(self) -> None:
+        """Take and send nothing more; `wake` may still be called."""
+        if not self._socket.closed:
+            self._socket.close()
+            self._context.term()
+
     def close(self) -> None:
-        """Close the socket; closing twice is fine."""
-        if self._socket.closed:
-            return
-        self._socket.close()
-        self._context.term()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        """Close all of it, when nobody wakes it any more; closing twice is fine."""
+        self.hang_up()
+        if self._wake_write >= 0:
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+            self._wake_read = self._wake_write = -1

@@ -8,13 +8,14 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..clock import Clock
 from ..dispatch.control import Settings
-from ..dispatch.plugins import discover
+from ..dispatch.plugins import Plugin, check_tables, discover
 from ..engine.closer import Closer
 from ..engine.engine import Engine
 from ..engine.recovery import Recovered, recover
@@ -60,10 +61,13 @@ class Server:
 
     def _build(self) -> None:
         config = self._config
-        discover(config.selection)  # a misspelt writer is said before anything is opened
+        # A misspelt writer is said before anything is opened.
+        plugins = discover(config.selection)
+        check_tables(plugins, config.writers)
         _raise_file_limit()
         if config.address_file is not None:
             _make_place(config.address_file)
+        _make_results_directory(config.results_dir)
         self._directory = self._owned(DataDirectory(config.data_dir))
         # Bound before anything is started, so that an address in use costs one sentence; who connects waits.
         self._ingress = self._owned(Ingress(config.bind))
@@ -71,6 +75,7 @@ class Server:
         self._started_ns = self._clock.now_ns()
         self._store = self._owned(self._open_store())
         self._feed = self._owned(FeedSender())
+        self._introduce_plugins(plugins)
         self._writers = WritersProcess(self._settings(), self._on_writers_event)
         self._writers.start()
         self._closing.append(lambda: self._writers.drain(0.0))
@@ -85,6 +90,13 @@ class Server:
         if config.address_file is not None:
             address = reachable_address(self._ingress.address, socket.gethostname())
             _write_address(config.address_file, address)
+            # A file that stays would send the next job's workers to a port where nobody listens.
+            self._closing.append(partial(_remove_address, config.address_file, address))
+
+    def _introduce_plugins(self, plugins: Iterable[Plugin]) -> None:
+        entries = [plugin.entry for plugin in plugins if plugin.entry.state == "selected"]
+        rows = [(entry.key, entry.distribution, entry.version) for entry in entries]
+        Outbox(self._store.database, self._clock.now_ns).introduce(rows, self._store.end())
 
     def _owned(self, part: Any) -> Any:
         self._closing.append(part.close)
@@ -227,7 +239,7 @@ class Server:
     def _stop(self) -> int:
         deadline_s = time.monotonic() + self._config.drain_timeout_ns / 1e9
         waiting = self._engine.stop(self._config.close_on_stop)
-        self._ingress.close()
+        self._ingress.hang_up()
         stored = self._closer.stop(max(deadline_s - time.monotonic(), 0.1))
         self._engine.release_stored()
         left = self._writers.drain(max(deadline_s - time.monotonic(), 0.1))
@@ -260,6 +272,8 @@ def _raise_file_limit() -> None:
 
 def _make_place(address_file: Path) -> None:
     """Make the directory of the address file, and see that a file can be written there."""
+    if address_file.is_dir():
+        raise SettingError("--address-file", str(address_file), "a file; this is a directory")
     try:
         address_file.parent.mkdir(parents=True, exist_ok=True)
         _beginning(address_file).write_text("")
@@ -267,6 +281,25 @@ def _make_place(address_file: Path) -> None:
     except OSError as error:
         right = f"a file that can be written: {error.strerror}"
         raise SettingError("--address-file", str(address_file), right) from error
+
+
+def _make_results_directory(path: Path) -> None:
+    # Writers make what they need below it; that it can be had at all is said at the start.
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        right = f"a directory that can be made and written; this one cannot: {error.strerror}"
+        raise SettingError("--results-dir", str(path), right) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise SettingError("--results-dir", str(path), "a directory that can be written")
+
+
+def _remove_address(path: Path, address: str) -> None:
+    try:
+        if path.read_text() == address + "\n":  # else another daemon has taken the file over
+            path.unlink()
+    except OSError:
+        pass  # somebody was faster
 
 
 def _write_address(path: Path, address: str) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
+_DRAIN_RETRY_S = 0.05
 
 
 class WritersProcess:
@@ -77,9 +79,12 @@ class WritersProcess:
                     start_new_session=True,
                 )
             with self._lock:
-                self._process, self._connection = process, ours
+                self._process = process
             try:
                 ours.sendall(settings.encode())
+                with self._lock:
+                    # Only now: the first line are the settings.
+                    self._connection = ours
                 for line in ours.makefile("rb"):
                     self._take(json.loads(line))
             except OSError:
@@ -100,15 +105,18 @@ class WritersProcess:
 
     def wake(self) -> None:
         """Say that something new is stored; where that cannot be said at once, it is found a second later."""
-        self._say({"do": "wake"}, socket.MSG_DONTWAIT)
+        self._say("wake")
 
-    def _say(self, what: dict[str, str], flags: int = 0) -> None:
+    def _say(self, what: str) -> bool:
+        """Say it without waiting; return whether that went, whole."""
+        line = json.dumps({"do": what}).encode() + b"\n"
         with self._lock:
-            if self._connection is not None:
-                try:
-                    self._connection.send(json.dumps(what).encode() + b"\n", flags)
-                except OSError:
-                    pass  # a full buffer has wakes enough; a dead process is started again
+            if self._connection is None:
+                return False
+            try:
+                return self._connection.send(line, socket.MSG_DONTWAIT) == len(line)
+            except OSError:
+                return False  # a full buffer has wakes enough; a dead process is started again
 
     def drain(self, timeout_s: float) -> int | None:
         """Let the writers take what is stored; return how many entries are left, None where none can tell.
@@ -116,8 +124,10 @@ class WritersProcess:
         After `timeout_s` the process is killed: what is left is delivered after the next start.
         """
         self._stopping.set()
-        self._say({"do": "drain"})
-        self._thread.join(timeout_s)
+        deadline_s = time.monotonic() + timeout_s
+        while not self._say("drain") and self._thread.is_alive() and time.monotonic() < deadline_s:
+            self._thread.join(_DRAIN_RETRY_S)  # it does not read: a plugin may hold its interpreter
+        self._thread.join(max(deadline_s - time.monotonic(), 0.0))
         with self._lock:
             process = self._process
         if process is not None and process.poll() is None:

@@ -72,6 +72,11 @@ _LIMIT = """SELECT max(position) FROM (
                              ORDER BY position DESC LIMIT 1 OFFSET :max_backlog))"""
 
 
+_NEW = "starting"
+_UNBOUNDED = (1 << 63) - 1
+"""The backlog of a plugin that has been introduced and has not begun: nothing of it is skipped."""
+
+
 class Outbox:
     """The cursors of all writers; they only move forward.
 
@@ -91,8 +96,10 @@ class Outbox:
             connection.execute("UPDATE plugins SET active = 0, state = 'disabled', why = 'not installed'")
             for row in plugins:
                 first = 0 if row.replay else start
-                known = connection.execute("SELECT start FROM plugins WHERE plugin = ?", row[:1]).fetchone()
-                if known:
+                known = connection.execute(
+                    "SELECT start, max_backlog = ? FROM plugins WHERE plugin = ?", (_UNBOUNDED, row.plugin)
+                ).fetchone()
+                if known and not (known[1] and row.replay):
                     first = known[0]
                 connection.execute(
                     "INSERT OR REPLACE INTO plugins VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -101,6 +108,20 @@ class Outbox:
                         row.version, row.max_backlog, row.max_backlog_age_ns,
                     ),
                 )  # fmt: skip
+
+    def introduce(self, plugins: Iterable[tuple[str, str, str]], start: int) -> None:
+        """Note (plugin, distribution, version) that are new, before anything is stored that they would miss.
+
+        The writers' process may come up late, or die before `begin`; what is stored meanwhile is theirs.
+        """
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO plugins VALUES (?, ?, 1, ?, '', ?, ?, ?, ?)",
+                [
+                    (plugin, start, _NEW, distribution, version, _UNBOUNDED, _UNBOUNDED)
+                    for plugin, distribution, version in plugins
+                ],
+            )
 
     def behind(self, plugin: str) -> list[str]:
         """Return the runs that have something for the plugin's writers."""
