@@ -69,8 +69,7 @@ class Engine:
     """The one owner of journal and state.
 
     `handle` takes a group of `(peer, frame)`, `tick` lets time pass; both return the `(peer, frame)` replies
-    to send. `report` answers STATUS. While `stalled`, a group waits for room on the disk, and nothing is
-    taken.
+    to send; `report` answers STATUS. While `stalled`, a group waits for room on the disk, and none is taken.
     """
 
     def __init__(
@@ -271,8 +270,8 @@ class Engine:
         credit = self._credit_bytes()
         if self._credit_withdrawn:
             return []
-        connected = [session for session in self.state.sessions if session.peer]
-        return [(session.peer or b"", self._answers.ack(session, credit, now_ns)) for session in connected]
+        connected = ((session, session.peer) for session in self.state.sessions)
+        return [(peer, self._answers.ack(session, credit, now_ns)) for session, peer in connected if peer]
 
     def close_misfits(self) -> None:
         """Close what another `every` left open before this start, and nothing would end now."""

@@ -9,7 +9,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from ..engine.state import State
 from ..errors import PluginError, SettingError
 from ..store.outbox import Outbox
 from ..store.store import Store
+from .address_file import AddressFile
 from .addresses import reachable_address
 from .config import Config
 from .data_directory import DataDirectory
@@ -65,8 +65,7 @@ class Server:
         plugins = discover(config.selection)
         check_tables(plugins, config.writers)
         _raise_file_limit()
-        if config.address_file is not None:
-            _make_place(config.address_file)
+        address_file = AddressFile(config.address_file) if config.address_file is not None else None
         _make_results_directory(config.results_dir)
         self._directory = self._owned(DataDirectory(config.data_dir))
         # Bound before anything is started, so that an address in use costs one sentence; who connects waits.
@@ -87,11 +86,8 @@ class Server:
         self._closing.append(lambda: self._closer.stop(1.0))
         if config.strict and not self._writers.wait_ready(_LOAD_TIMEOUT_S):
             raise PluginError("; ".join(self._writers.refused) or "the writers' process did not start")
-        if config.address_file is not None:
-            address = reachable_address(self._ingress.address, socket.gethostname())
-            _write_address(config.address_file, address)
-            # A file that stays would send the next job's workers to a port where nobody listens.
-            self._closing.append(partial(_remove_address, config.address_file, address))
+        if address_file is not None:
+            self._owned(address_file).write(reachable_address(self.address, socket.gethostname()))
 
     def _introduce_plugins(self, plugins: Iterable[Plugin]) -> None:
         entries = [plugin.entry for plugin in plugins if plugin.entry.state == "selected"]
@@ -270,19 +266,6 @@ def _raise_file_limit() -> None:
         pass  # macOS says "no limit" and then takes none: its own default stays
 
 
-def _make_place(address_file: Path) -> None:
-    """Make the directory of the address file, and see that a file can be written there."""
-    if address_file.is_dir():
-        raise SettingError("--address-file", str(address_file), "a file; this is a directory")
-    try:
-        address_file.parent.mkdir(parents=True, exist_ok=True)
-        _beginning(address_file).write_text("")
-        _beginning(address_file).unlink()
-    except OSError as error:
-        right = f"a file that can be written: {error.strerror}"
-        raise SettingError("--address-file", str(address_file), right) from error
-
-
 def _make_results_directory(path: Path) -> None:
     # Writers make what they need below it; that it can be had at all is said at the start.
     try:
@@ -292,21 +275,3 @@ def _make_results_directory(path: Path) -> None:
         raise SettingError("--results-dir", str(path), right) from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise SettingError("--results-dir", str(path), "a directory that can be written")
-
-
-def _remove_address(path: Path, address: str) -> None:
-    try:
-        if path.read_text() == address + "\n":  # else another daemon has taken the file over
-            path.unlink()
-    except OSError:
-        pass  # somebody was faster
-
-
-def _write_address(path: Path, address: str) -> None:
-    # Whole or not at all: workers read it at any moment.
-    _beginning(path).write_text(address + "\n")
-    _beginning(path).replace(path)
-
-
-def _beginning(path: Path) -> Path:
-    return path.with_name(path.name + ".new")
