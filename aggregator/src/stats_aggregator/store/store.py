@@ -15,7 +15,6 @@ from pathlib import Path
 
 from stats_aggregator_api import Period, PeriodSummaries
 
-from ..errors import StoreFull
 from . import ordinals
 from .database import Database
 from .ordinals import ClosedOrdinals, LastPeriod
@@ -30,7 +29,6 @@ from .stored import (
 
 __all__ = [
     "Store",
-    "StoreFull",
     "SummaryRow",
     "StoredPeriod",
     "StoredProperty",
