@@ -183,3 +183,7 @@ def test_past_the_most_sessions_a_stranger_is_turned_away_and_the_known_are_not(
     assert isinstance(reply, Reject)
     assert (reply.seq, reply.code, "no room" in reply.text) == (0, RejectCode.FORBIDDEN, True)
     assert named(core, first) == "a"
+    # Who said BYE makes room, and is asked for HELLO where it speaks again.
+    core.handle(second.bye())
+    assert named(core, third) == "c"
+    assert answer(core, second.batch("c", SERIES)) == Nack(second.session, 0)

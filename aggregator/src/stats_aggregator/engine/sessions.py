@@ -109,11 +109,10 @@ class Sessions:
 
     def connect(self, session: Session, peer: bytes) -> None:
         """Note the connection on which the session speaks; an earlier one of its is forgotten."""
-        if session.peer is not None:
-            self._by_peer.pop(session.peer, None)
+        self._disconnect(session)
         earlier = self._by_peer.get(peer)
         if earlier is not None:
-            earlier.peer = None
+            self._disconnect(earlier)
         session.peer = peer
         self._by_peer[peer] = session
 
@@ -149,15 +148,21 @@ class Sessions:
             was, session.liveness = session.liveness, session.judge(now_ns)
             if was is not session.liveness:
                 changed.append((session, was))
-            if session.peer is not None and session.liveness in (Liveness.GONE, Liveness.LOST):
+            if session.liveness in (Liveness.GONE, Liveness.LOST):
                 # A lost worker that comes back on the same connection is asked for HELLO.
-                self._by_peer.pop(session.peer, None)
-                session.peer = None
+                self._disconnect(session)
             if now_ns - session.heard_ns > FORGOTTEN_AFTER_NS:
                 self._forget(session)
         return changed
 
+    def _disconnect(self, session: Session) -> None:
+        if session.peer is not None:
+            self._by_peer.pop(session.peer, None)
+            session.peer = None
+
     def _forget(self, session: Session) -> None:
+        # Its connection too: what it said there would be taken, and no snapshot would know of it.
+        self._disconnect(session)
         del self._by_id[session.id]
         if self._by_name.get((session.run, session.worker)) is session:
             del self._by_name[session.run, session.worker]
