@@ -20,6 +20,8 @@ from stats_aggregator_client.wire import (
     Hello,
     Message,
     Nack,
+    Partial,
+    PartialSeries,
     Reject,
     RejectCode,
     Welcome,
@@ -49,8 +51,14 @@ class Stored:
                 found[key].extend(values)
         return dict(found)
 
+    def partials(self, category: str | None = None) -> list[Partial]:
+        return [m for m in self.messages if isinstance(m, Partial) and category in (None, m.category)]
+
     def total(self) -> int:
-        return sum(len(batch.values) // 8 for batch in self.batches())
+        """How many values are stored, raw and folded."""
+        raw = sum(len(batch.values) // 8 for batch in self.batches())
+        folded = (part for partial in self.partials() for _, part in parts(partial))
+        return raw + sum(part.num + part.num_nan + part.num_inf for part in folded)
 
 
 def columns(batch: Batch) -> list[tuple[str, list[float]]]:
@@ -61,6 +69,30 @@ def columns(batch: Batch) -> list[tuple[str, list[float]]]:
     for (key, _), count in zip(decode_series(batch.series), counts, strict=True):
         found.append((key, list(values[begin : begin + count])))
         begin += count
+    return found
+
+
+def parts(partial: Partial) -> list[tuple[str, PartialSeries]]:
+    """The series of a partial by key, each as PROTOCOL.md says that it must be."""
+    series = decode_series(partial.series)
+    assert len(series) == len(partial.parts) > 0
+    found = []
+    for (key, aggregation), fields in zip(series, partial.parts, strict=True):
+        part = PartialSeries(*fields)
+        keys, counts = array("i", part.bucket_keys), array("Q", part.bucket_counts)
+        assert len(keys) == len(counts)
+        assert sum(counts) == part.num
+        assert list(keys) == sorted(set(keys))
+        assert part.num + part.num_nan + part.num_inf >= 1
+        assert part.last_order == (partial.t_last, partial.session, partial.seq, 0)
+        own = (("", part.last, *part.last_order),) if aggregation == 1 and part.num else ()
+        assert part.latest == own
+        if not part.num:
+            assert part[1:7] == (0.0,) * 6
+            assert part.last == 0.0
+        found.append((key, part))
+    assert (partial.workers, partial.late) == ((), 0)
+    assert 0 <= partial.mantissa_bits <= 7
     return found
 
 

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stats_aggregator_client.chunk import Chunk, frame_bytes, join, split
+from tests.worker_client.folds import Content, chunk, content
 
-Content = dict[tuple[str, int], list[float]]
 names = st.tuples(st.text(max_size=20), st.just(0))
 contents = st.dictionaries(names, st.lists(st.floats(allow_nan=False), min_size=1, max_size=60), max_size=6)
-
-
-def chunk(content: Content, **fields: object) -> Chunk:
-    values = array("d", [value for values in content.values() for value in values])
-    counts = array("I", map(len, content.values()))
-    base = Chunk(1, 0, None, 0, 10, 20, tuple(content), counts, values.tobytes())
-    return base._replace(**fields)
-
-
-def content(found: Chunk) -> Content:
-    values, begin, result = array("d", found.values), 0, {}
-    for name, count in zip(found.series, found.counts, strict=True):
-        assert count > 0
-        assert name not in result
-        result[name] = list(values[begin : begin + count])
-        begin += count
-    assert begin == len(values)
-    return result
 
 
 def pooled(chunks: list[Chunk]) -> Content:

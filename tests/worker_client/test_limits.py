@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
+from array import array
 from pathlib import Path
 
-import pytest
-
 from stats_aggregator_client import StatsClient
+from stats_aggregator_client.chunk import Chunk
+from stats_aggregator_client.clock import Clock
+from stats_aggregator_client.frames import FrameMaker
+from stats_aggregator_client.lane import Lane
 from stats_aggregator_client.wire import Batch
 from tests.worker_client.peer import Peer, wait_connected
 
@@ -66,26 +70,28 @@ def test_a_large_array_travels_in_batches_that_fit() -> None:
         assert peer.stored.values("c")["k"] == [float(value) for value in range(300_000)]
 
 
-def test_the_overflow_drops_the_oldest_unsent_and_says_how_many(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    address = f"ipc://{tmp_path}/overflow"
-    with StatsClient(address, buffer_bytes=1 << 20) as client:
-        reporter = client.reporter("c")
-        for begin in range(0, 400_000, 10_000):
-            reporter.add_steps(1)
-            reporter.add_stats("k", [float(value) for value in range(begin, begin + 10_000)])
-        assert not client.flush(0.05)
-        statistics = client.statistics()
-        assert statistics.pending_bytes <= 1 << 20
-        assert statistics.values_lost > 200_000
-        with Peer(address) as peer:
-            assert client.flush(20)
-            kept = peer.stored.values()["k"]
-            assert kept == [float(value) for value in range(400_000 - len(kept), 400_000)]
-            assert sum(batch.lost for batch in peer.stored.batches()) == 400_000 - len(kept)
-            assert sum(batch.steps for batch in peer.stored.batches()) == 40
-            statistics = client.statistics()
-            assert statistics.values_added == 400_000
-            assert statistics.values_acked + statistics.values_lost == 400_000
-    assert sum("the oldest are dropped" in line for line in caplog.messages) == 1
+def test_the_own_summaries_keep_half_as_much_as_the_buffer_over_all_categories(tmp_path: Path) -> None:
+    address, off = f"ipc://{tmp_path}/nobody", {"flush_interval_s": 60, "close_timeout_s": 0.0}
+    with StatsClient(address, buffer_bytes=1 << 20, **off) as client:
+        for index in range(40):
+            reporter = client.reporter(f"c{index % 4}")
+            reporter.add_stats(f"k{index}", range(8000))
+            assert reporter.get_stats_summaries(f"k{index}").last == 7999.0
+        client.flush(0)
+        kept = [client.reporter(f"c{index % 4}").get_stats_summaries(f"k{index}").num for index in range(40)]
+        columns = [column for buffer in client._buffers.values() for column in buffer.columns.all]  # type: ignore[union-attr]
+        assert set(kept) == {(1 << 20) // 16 // 40}
+        assert sum(len(column.history) for column in columns) * 8 <= (1 << 19) * 5 // 4
+
+
+def test_encoded_series_are_kept_within_a_bound() -> None:
+    frames = FrameMaker(Clock())
+    lane = Lane("c")
+    counts, values = array("I", [1] * 100), array("d", [1.0] * 100).tobytes()
+    tracemalloc.start()
+    for number in range(1, 501):
+        series = tuple((f"{number}/{index}".ljust(200, "x"), 0) for index in range(100))
+        frames.frame(lane, Chunk(number, 0, None, 0, 1, 2, series, counts, values), b"s" * 16, number, ())
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken < 6 << 20  # of 15 million bytes of keys, each of which stands there twice

@@ -8,7 +8,9 @@ from stats_aggregator_client.chunk import Chunk
 from stats_aggregator_client.clock import Clock
 from stats_aggregator_client.complaints import Complaints
 from stats_aggregator_client.counts import Counts
-from stats_aggregator_client.outbox import BATCH_BYTES, Note, Outbox
+from stats_aggregator_client.lane import Note
+from stats_aggregator_client.outbox import Outbox
+from stats_aggregator_client.shipment import BATCH_BYTES
 from stats_aggregator_client.wire import Kind
 
 S = 1_000_000_000
@@ -16,8 +18,9 @@ PLENTY = 1 << 20
 
 
 def make(buffer_bytes: int = 1 << 22) -> Outbox:
+    """Return an outbox that drops the oldest when it is full."""
     clock = Clock(monotonic_ns=lambda: 0, wall_ns=lambda: 0)
-    return Outbox(buffer_bytes, clock, Counts(), Complaints(), lambda: None)
+    return Outbox(buffer_bytes, clock, Counts(), Complaints(), lambda: None, folds=False)
 
 
 def put(

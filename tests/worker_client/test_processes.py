@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stats_aggregator_client import StatsClient
+from tests.worker_client.arrivals import pooled
 from tests.worker_client.children import fork, hold, report, report_with
 from tests.worker_client.peer import Peer
 
@@ -216,3 +217,30 @@ def test_the_client_needs_neither_numpy_nor_the_daemon() -> None:
         "assert not {'numpy', 'stats_aggregator', 'torch'} & set(sys.modules), sorted(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+@needs_fork
+def test_a_child_forked_while_its_parent_folds_begins_empty(tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path}/fork"
+    with StatsClient(address, buffer_bytes=1 << 20, flush_interval_s=0.02) as client:
+        reporter = client.reporter("c")
+
+        def child() -> int:
+            client.reporter("child").add_stats("k", [1.0, 2.0])
+            return 0 if client.close(20) and client.statistics().values_acked == 2 else 1
+
+        folding = threading.Thread(
+            target=lambda: [reporter.add_stats("k", [float(value)] * 5000) for value in range(300)]
+        )
+        folding.start()
+        while not client.statistics().values_folded:
+            assert not client.flush(0.01)
+        with Peer(address) as peer:
+            assert fork(child) == 0
+            folding.join()
+            assert client.flush(30)
+            assert client.statistics().values_lost == 0
+            total = sum(float(value) * 5000 for value in range(300))
+            found = pooled([m for m in peer.stored.messages if m.category == "c"])  # type: ignore[union-attr]
+            assert found["k"][:2] == (1_500_000, total)
+            assert peer.stored.values("child") == {"k": [1.0, 2.0]}

@@ -14,7 +14,7 @@ from stats_aggregator_client.wire import (
     Write,
     decode,
 )
-from tests.worker_client.bench import A, B, Bench, S
+from tests.worker_client.bench import DAY, A, B, Bench, S
 
 
 def test_hello_goes_first_and_nothing_before_welcome() -> None:
@@ -211,3 +211,36 @@ def test_a_write_before_the_first_value_travels_alone() -> None:
     bench.buffer.write(5)
     (write,) = bench.sends()
     assert write == Write(bench.session.id, 1, "c", 5)
+
+
+def test_until_welcome_nothing_else_answers_hello() -> None:
+    bench = Bench()
+    bench.open()
+    bench.add(1.0)
+    bench.sends()
+    bench.session.lose(bench.now)
+    bench.session.begin(bench.now)
+    assert [type(message) for message in bench.sends()] == [Hello]
+    # What the daemon said before on this connection; the WELCOME that should follow is lost.
+    bench.hears(Nack(bench.session.id, 0))
+    bench.hears(Reject(bench.session.id, 1, RejectCode.NAME, "no"))
+    bench.now += 11 * S
+    assert bench.session.overdue(bench.now) == "nothing was heard for 10 s"
+
+
+def test_who_was_stopped_for_a_week_begins_a_new_session_also_on_the_old_connection() -> None:
+    bench = Bench()
+    bench.open()
+    bench.add(1.0)
+    bench.sends()
+    bench.ack(1)
+    bench.add(2.0, 3.0)
+    bench.sends()
+    before = bench.session.id
+    bench.now += 8 * DAY
+    bench.hears(Nack(before, 0))
+    bench.now += S
+    (hello,) = bench.sends()
+    assert isinstance(hello, Hello)
+    assert hello.session != before
+    assert (hello.first_unacked, bench.counts.uncertain) == (1, 2)

@@ -20,6 +20,7 @@ NUMBERS: dict[str, Any] = {
     "flush_interval_s": 0.5,
     "ack_timeout_s": 10.0,
     "close_timeout_s": 5.0,
+    "on_full": "fold",
 }
 
 
@@ -50,6 +51,14 @@ def test_what_is_no_address_is_refused_with_what_is(address: Any) -> None:
     assert isinstance(caught.value, StatsClientError)
 
 
+@pytest.mark.parametrize("address", ["off", "OFF", "Off"])
+def test_off_is_off_in_letters_of_any_size(address: str) -> None:
+    assert settings(environment={"STATS_AGGREGATOR_ADDRESS": address}).off
+    with StatsClient(address) as client:
+        client.reporter("c").add_stat("k", 1.0)
+        assert client.statistics().state == "off"
+
+
 def test_the_environment_is_asked_where_no_argument_is_given() -> None:
     environment = {
         "STATS_AGGREGATOR_ADDRESS": "tcp://a:1",
@@ -74,7 +83,7 @@ def test_an_error_names_the_variable_that_holds_the_value(variable: str) -> None
     ("setting", "value"),
     [("buffer_bytes", 1000), ("buffer_bytes", 1e9), ("flush_interval_s", 0), ("flush_interval_s", "1"),
      ("ack_timeout_s", -1), ("ack_timeout_s", float("nan")), ("close_timeout_s", -0.1),
-     ("close_timeout_s", True)],
+     ("close_timeout_s", True), ("on_full", "keep"), ("on_full", None), ("on_full", ["fold"])],
 )  # fmt: skip
 def test_numbers_out_of_range_are_refused(setting: str, value: Any) -> None:
     with pytest.raises(SettingError, match=setting):

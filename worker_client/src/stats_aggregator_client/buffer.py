@@ -9,17 +9,16 @@ from typing import Any
 from stats_aggregator_api import StatsAggregationMethod, StatSummary, name_fault
 
 from .arguments import to_aggregation, to_step
-from .chunk import VALUE_BYTES, Chunk, Name
+from .chunk import Chunk, Name
 from .columns import Column, Columns
 from .complaints import shown
 from .floats import to_column, to_float
-from .outbox import BATCH_BYTES, Note, Outbox
+from .lane import Note
+from .outbox import Outbox
 from .plain import to_plain
 from .summary import summarize
 from .wire import Closing, Kind
 
-CUT_VALUES = BATCH_BYTES // VALUE_BYTES - 4096
-"""So many values are cut at once by the caller, whatever the flush interval: about one full batch."""
 MAX_COLUMNS = 4096
 MAX_IDLE_CUTS = 120
 
@@ -47,6 +46,7 @@ class CategoryBuffer:
         self.columns.clear()
         self._outbox = outbox
         self._lane = outbox.lane(self.category)
+        outbox.history.add(self.columns)
         self._step: int | None = None
         self._new_step: int | None = None
         self._new_steps = 0
@@ -229,6 +229,7 @@ class CategoryBuffer:
         """Forget series that are long unused where there are very many; called now and then."""
         with self._outbox.lock:
             self.columns.retire(MAX_COLUMNS, MAX_IDLE_CUTS)
+            self._outbox.history.trim(self.columns)
 
     def summary(self, key: str) -> StatSummary:
         """Return the summary of this worker's own values of `key` since the last WRITE."""
@@ -238,7 +239,7 @@ class CategoryBuffer:
                 return summarize((), StatsAggregationMethod.AVERAGE)
             self._settle(column)
             values = column.history + column.cold
-            limit = self.columns.history_limit()
+            limit = self._outbox.history.limit()
         return summarize(values[-limit:], StatsAggregationMethod(column.name[1]))
 
     def waiting_values(self) -> int:
@@ -267,11 +268,9 @@ class CategoryBuffer:
         )
         if moves_step:
             self._new_step, self._new_steps = None, 0
-        limit = self.columns.history_limit()
+        limit = self._outbox.history.limit()
         for column in group:
-            column.history.extend(column.cold)
-            if len(column.history) > limit + limit // 4:
-                del column.history[:-limit]
+            self._outbox.history.keep(column, limit)
             column.cold = array("d")
         self._outbox.put(self._lane, chunk)
 
@@ -281,7 +280,7 @@ class CategoryBuffer:
         self._outbox.counts.added += added
 
     def _cut_if_full(self) -> None:
-        if self._cold_values >= CUT_VALUES:
+        if self._cold_values >= self._outbox.cut_values:
             self.cut()
             self._outbox.wake()
 

@@ -46,6 +46,7 @@ class StatsClient:
         run: str | None = None,
         *,
         buffer_bytes: int = 64 << 20,
+        on_full: str = "fold",
         flush_interval_s: float = 0.5,
         ack_timeout_s: float = 10.0,
         close_timeout_s: float = 5.0,
@@ -54,14 +55,17 @@ class StatsClient:
 
         `address` is `tcp://HOST:PORT`, `ipc://PATH`, `@PATH` of a file that holds it, or `off`; else
         STATS_AGGREGATOR_ADDRESS, else tcp://127.0.0.1:5757. `worker` and `run` likewise, from
-        STATS_AGGREGATOR_WORKER and STATS_AGGREGATOR_RUN_ID. `buffer_bytes` bounds what waits for a daemon;
-        past it the oldest values not yet sent are dropped and counted. Raises SettingError.
+        STATS_AGGREGATOR_WORKER and STATS_AGGREGATOR_RUN_ID. `buffer_bytes` bounds what waits for a daemon.
+        Where it is full `on_full="fold"` folds the oldest values not yet sent: counts, sums, means, spreads
+        and extremes stay exact, percentiles become approximate; "drop_oldest" drops them. What is dropped is
+        counted. Raises SettingError.
         """
         self._settings = make_settings(
             address,
             worker,
             run,
             buffer_bytes=buffer_bytes,
+            on_full=on_full,
             flush_interval_s=flush_interval_s,
             ack_timeout_s=ack_timeout_s,
             close_timeout_s=close_timeout_s,
@@ -137,6 +141,7 @@ class StatsClient:
             worker=session.worker if session else self._wished_worker(),
             run=session.run if session else self._settings.run,
             values_added=added,
+            values_folded=counts.folded,
             values_sent=counts.sent,
             values_acked=counts.acked,
             values_lost=counts.lost,
@@ -149,6 +154,8 @@ class StatsClient:
             bad_calls=counts.bad_calls,
             after_close=counts.after_close,
             notes_lost=counts.notes_lost,
+            notes_uncertain=counts.notes_uncertain,
+            steps_uncertain=counts.steps_uncertain,
             batches_acked=counts.batches_acked,
             batches_resent=counts.batches_resent,
             connections=counts.connections,
@@ -200,7 +207,12 @@ class StatsClient:
     def _make_outbox(self) -> None:
         self._counts = Counts()
         self._outbox = Outbox(
-            self._settings.buffer_bytes, Clock(), self._counts, self._complaints, self._wake
+            self._settings.buffer_bytes,
+            Clock(),
+            self._counts,
+            self._complaints,
+            self._wake,
+            folds=self._settings.on_full == "fold",
         )
 
     def _wake(self) -> None:

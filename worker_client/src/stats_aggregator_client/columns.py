@@ -11,10 +11,6 @@ from .chunk import Name
 
 HOT_LIMIT = 1024
 """So many values a series may wait as Python floats; past it the caller makes them compact."""
-MAX_HISTORY = 65_536
-"""So many values a series keeps for `get_stats_summaries`, if the client has not too many series."""
-_HISTORY_VALUES = 4 << 20
-_MIN_HISTORY = 256
 
 
 class Column(list[float]):
@@ -82,10 +78,6 @@ class Columns:
             table.clear()
         self.all.clear()
         self._retired.clear()
-
-    def history_limit(self) -> int:
-        """Return how many values a series keeps for its summary."""
-        return max(_MIN_HISTORY, min(MAX_HISTORY, _HISTORY_VALUES // max(len(self.all), 1)))
 
     def retire(self, max_columns: int, max_idle: int) -> None:
         """Where there are more than `max_columns`, forget those found empty `max_idle` times running.

@@ -10,6 +10,7 @@ class Counts:
     """Running totals of one client in one process; `StatsClient.statistics()` shows them frozen."""
 
     added: int = 0
+    folded: int = 0
     sent: int = 0
     acked: int = 0
     lost: int = 0
@@ -20,11 +21,14 @@ class Counts:
     bad_calls: int = 0
     after_close: int = 0
     notes_lost: int = 0
+    notes_uncertain: int = 0
+    steps_uncertain: int = 0
     batches_acked: int = 0
     batches_resent: int = 0
     connections: int = 0
 
     @property
     def not_delivered(self) -> int:
-        """Values and notes that were given up."""
-        return self.lost + self.uncertain + self.rejected + self.notes_lost
+        """Values, notes and steps that were given up."""
+        values = self.lost + self.uncertain + self.rejected
+        return values + self.notes_lost + self.notes_uncertain + self.steps_uncertain

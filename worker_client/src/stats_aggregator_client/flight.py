@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from .outbox import Lane, Note
+from .counts import Counts
+from .lane import Lane, Note
+from .wire import Kind
 
 MIN_CREDIT_BYTES = 10_000
 """What a daemon promises each session at least, unless it takes nothing new at all."""
@@ -21,9 +23,20 @@ class Sent:
     values: int
     lost: int
     uncertain: int
+    step: int | None
+    steps: int
     note: Note | None
     sent_ns: int = 0
     rejected: bool = False
+
+    def give_up(self, counts: Counts) -> None:
+        """Nobody can tell whether it was counted: its lane owes to say so, and its latest step again."""
+        counts.uncertain += self.values
+        counts.steps_uncertain += self.steps
+        counts.notes_uncertain += self.note is not None and self.note.kind is not Kind.PROPERTY
+        self.lane.uncertain += self.values + self.uncertain
+        self.lane.lost += self.lost
+        self.lane.step = self.step if self.lane.step is None else self.lane.step
 
 
 class Flight:

@@ -5,57 +5,25 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
-from .chunk import Chunk, frame_bytes, join, split
+from .chunk import VALUE_BYTES, Chunk, join, split
 from .clock import Clock
-from .complaints import Complaints
+from .complaints import LOGGER, Complaints
 from .counts import Counts
+from .fold import Fold
+from .history import History
+from .ladder import Ladder
+from .lane import Item, Lane, Note
+from .shipment import BATCH_BYTES, Room, load
 from .windows import last_boundary
-from .wire import Closing, Kind
+from .wire import MAX_MESSAGE_BYTES
 
-BATCH_BYTES = 256 << 10
-"""The longest batch we make, credit permitting: past it messages only get slower to store."""
 JOIN_BYTES = 64 << 10
 """A waiting chunk takes no more in past this size, so that joining stays cheap."""
 
 
-class Note(NamedTuple):
-    """A message of a category that is no values: a WRITE, a REWIND or a PROPERTY."""
-
-    arrival: int
-    kind: Kind
-    step: int = 0
-    type: str = ""
-    value: Any = None
-    cost_bytes: int = 400
-
-
-class Lane:
-    """What waits of one category, in order, and what its next batch has to confess."""
-
-    def __init__(self, category: str) -> None:
-        self.category = category
-        self.name_bytes = len(category.encode())
-        self.items: deque[Chunk | Note] = deque()
-        self.closing = int(Closing.TIME)
-        self.last_ns = 0
-        """Until when batches were made, in the daemon's time: the next one's values are no older."""
-        self.forget()
-
-    def forget(self) -> None:
-        """Nothing is owed any more: it travels in the batch that was just made."""
-        self.lost = self.uncertain = self.steps = 0
-        self.step: int | None = None
-
-    @property
-    def owes(self) -> bool:
-        """Whether a batch must be sent even if no values are left."""
-        return bool(self.lost or self.uncertain or self.steps or self.step is not None)
-
-
 class Outbox:
-    """Takes chunks and notes from any thread and gives batches to the sender.
+    """Takes chunks and notes from any thread and gives what the next message carries to the sender.
 
     `lock` guards it and the buffers that feed it. It is reentrant: a signal handler or a finalizer may add a
     stat while its thread is in here.
@@ -68,18 +36,29 @@ class Outbox:
         counts: Counts,
         complaints: Complaints,
         wake: Callable[[], None],
+        *,
+        folds: bool = True,
     ) -> None:
         self.lock = threading.RLock()
         self.clock = clock
         self.counts = counts
         self.complaints = complaints
         self.wake = wake
+        self.history = History(buffer_bytes)
         self.windows: tuple[int, ...] | None = None
         self.unsent_bytes = 0
         self.unacked_bytes = 0
+        # Callers cut when they have about one full batch, or a 32nd part of a small buffer.
+        self.cut_values = min(BATCH_BYTES, buffer_bytes // 32) // VALUE_BYTES * 7 // 8
         self._buffer_bytes = buffer_bytes
+        self._folds = folds
+        # The sender begins to fold before callers have to, and ends where it need not begin again at once.
+        self._short_bytes, self._enough_bytes = buffer_bytes // 8 * 7, buffer_bytes // 4 * 3
+        self._longest_part_bytes = min(MAX_MESSAGE_BYTES, buffer_bytes // 2)
+        self._short = self._folding = False
         self._lanes: dict[str, Lane] = {}
         self._busy: dict[str, Lane] = {}
+        self._ladder = Ladder(self._busy.values, counts, self._alike, self._same_window)
         self._flying: deque[int] = deque()
         self._arrivals = 0
         self._settled = threading.Condition(self.lock)
@@ -105,25 +84,27 @@ class Outbox:
         return min(first_ns, last_ns), last_ns
 
     def put(self, lane: Lane, item: Chunk | Note) -> None:
-        """Take `item` behind all of its lane; drop the oldest of all lanes where memory is full."""
+        """Take `item` behind all of its lane; fold, or drop the oldest of all lanes, where memory is full."""
         with self.lock:
-            pieces = split(item, BATCH_BYTES) if isinstance(item, Chunk) else [item]
-            for piece in pieces:
-                tail = lane.items[-1] if lane.items else None
+            for piece in split(item, BATCH_BYTES) if isinstance(item, Chunk) else [item]:
+                tail = lane.fresh[-1] if lane.fresh else None
                 joined = self._joined(tail, piece)
-                if tail is not None and joined is not None:
-                    lane.items[-1] = joined
+                # A signal handler may have put something in between: then the tail is another.
+                if tail is not None and joined is not None and lane.fresh[-1] is tail:
+                    lane.fresh[-1] = joined
                     self.unsent_bytes += joined.cost_bytes - tail.cost_bytes
                 else:
-                    lane.items.append(piece)
+                    lane.fresh.append(piece)
                     self.unsent_bytes += piece.cost_bytes
                 if isinstance(piece, Chunk):
                     lane.closing = piece.closing
             self._busy[lane.category] = lane
-            if self.unsent_bytes + self.unacked_bytes > self._buffer_bytes:
-                self._drop_oldest()
+            if self._over_bytes() > 0:
+                self._make_room()
+            if self._folds and self.unsent_bytes + self.unacked_bytes > self._short_bytes:
+                self.wake()
 
-    def take(self, room_bytes: int, batch_bytes: int, *, alone: bool) -> tuple[Lane, Chunk | Note] | None:
+    def take(self, room_bytes: int, batch_bytes: int, *, alone: bool) -> tuple[Lane, Item] | None:
         """Return what the next message carries, at most `room_bytes` long, or None where nothing fits.
 
         Of values it is at most `batch_bytes` long. `alone` says that no message is in flight: then the
@@ -133,55 +114,38 @@ class Outbox:
             if not self._busy:
                 return None
             lane = min(self._busy.values(), key=_head_arrival)
-            head = lane.items[0]
-            if isinstance(head, Note):
-                if head.cost_bytes > room_bytes and not alone:
-                    return None
-                item: Chunk | Note = lane.items.popleft()
-                self.unsent_bytes -= head.cost_bytes
-            else:
-                item = self._take_chunk(lane, min(room_bytes, batch_bytes, BATCH_BYTES) - lane.name_bytes)
-            if not lane.items:
+            # A batch can be cut to any length, but notes and the series of a fold cannot.
+            room = Room(min(room_bytes, batch_bytes, BATCH_BYTES), MAX_MESSAGE_BYTES if alone else room_bytes)
+            shipment = load(lane, room, self._longest_part_bytes, self._alike)
+            if shipment is None:
+                return None
+            self.unsent_bytes -= shipment.freed_bytes
+            if not lane:
                 del self._busy[lane.category]
-            self._flying.append(item.arrival)
-            return lane, item
-
-    def _take_chunk(self, lane: Lane, limit_bytes: int) -> Chunk:
-        items = lane.items
-        run: list[Chunk] = []
-        size = 0
-        while items:
-            item = items[0]
-            if not isinstance(item, Chunk) or (run and not self._alike(run[-1], item)):
-                break
-            size += frame_bytes(item)
-            if run and size > limit_bytes:
-                break
-            run.append(item)
-            items.popleft()
-        self.unsent_bytes -= sum(chunk.cost_bytes for chunk in run)
-        joined = join(run)
-        # Where a key has two aggregations they go apart: no batch holds a key twice.
-        first, *rest = split(joined, limit_bytes) if joined else [*split(run[0], limit_bytes), *run[1:]]
-        items.extendleft(reversed(rest))
-        self.unsent_bytes += sum(chunk.cost_bytes for chunk in rest)
-        return first
+            self._flying.append(shipment.item.arrival)
+            return lane, shipment.item
 
     def put_back(self, lane: Lane, note: Note) -> None:
         """Take a note that was sent and not acknowledged in front of its lane again."""
         with self.lock:
-            lane.items.appendleft(note)
-            self._busy[lane.category] = lane
-            self.unsent_bytes += note.cost_bytes
+            self._push(lane, note)
 
     def carry(self, lane: Lane, at_ns: int) -> None:
         """See to it that what `lane` owes is sent: in an empty batch of monotonic `at_ns` if none is next."""
         with self.lock:
-            if lane.owes and not (lane.items and isinstance(lane.items[0], Chunk)):
-                arrival = lane.items[0].arrival if lane.items else self.arrival()
-                lane.items.appendleft(Chunk(arrival, lane.closing, None, 0, at_ns, at_ns))
-                self.unsent_bytes += lane.items[0].cost_bytes
-                self._busy[lane.category] = lane
+            if lane.owes and (not lane or isinstance(lane.head, Note)):
+                arrival = lane.head.arrival if lane else self.arrival()
+                self._push(lane, Chunk(arrival, lane.closing, None, 0, at_ns, at_ns))
+
+    def relieve(self) -> bool:
+        """Fold a piece where the buffer is nearly full; return whether there is more to fold now.
+
+        It takes about a thousandth of a second, for which callers may have to wait.
+        """
+        with self.lock:
+            used_bytes = self.unsent_bytes + self.unacked_bytes
+            self._short = used_bytes > (self._enough_bytes if self._short else self._short_bytes)
+            return self._short and self._folds and self._fold_piece()
 
     def landed(self, messages: int) -> None:
         """The `messages` that were taken first need no waiting for any more."""
@@ -190,6 +154,10 @@ class Outbox:
                 self._flying.popleft()
             if self._waiters:
                 self._settled.notify_all()
+            if self.unsent_bytes + self.unacked_bytes < self._buffer_bytes // 2:
+                # This outage is over: what is said once an outage may be said again.
+                self.complaints.forget("overflow")
+                self.complaints.forget("loss")
 
     def wait_settled(self, timeout_s: float) -> bool:
         """Wait until all that was put needs no waiting for any more; return whether that is so."""
@@ -209,27 +177,42 @@ class Outbox:
     def unsent_values(self) -> int:
         """Return how many values are cut and not sent."""
         with self.lock:
-            chunks = (item for lane in self._busy.values() for item in lane.items if isinstance(item, Chunk))
-            return sum(chunk.num_values for chunk in chunks)
+            items = (item for lane in self._busy.values() for item in lane)
+            return sum(item.num_values for item in items if not isinstance(item, Note))
 
     def lose_all(self) -> None:
         """Count all that waits as lost: the client closes."""
         with self.lock:
-            for lane in self._busy.values():
-                self.counts.notes_lost += sum(isinstance(item, Note) for item in lane.items)
-                lane.items = deque(item for item in lane.items if isinstance(item, Chunk))
             self.counts.lost += self.unsent_values()
+            for lane in self._busy.values():
+                self.counts.notes_lost += sum(isinstance(item, Note) for item in lane)
+                lane.clear()
             self._busy.clear()
             self.unsent_bytes = 0
+
+    def _pop(self, lane: Lane) -> Item:
+        item = lane.pop()
+        self.unsent_bytes -= item.cost_bytes
+        return item
+
+    def _push(self, lane: Lane, item: Item) -> None:
+        lane.push(item)
+        self._busy[lane.category] = lane
+        self.unsent_bytes += item.cost_bytes
 
     def _oldest(self) -> int:
         heads = [_head_arrival(lane) for lane in self._busy.values()]
         return min([*heads, *self._flying], default=self._arrivals + 1)
 
     def _alike(self, left: Chunk, right: Chunk) -> bool:
-        if self.windows is None or left.moves_step or left.closing != right.closing:
+        if left.moves_step or left.closing != right.closing:
             return False
-        ends = (self.clock.daemon_ns(left.last_ns), self.clock.daemon_ns(right.last_ns))
+        return self._same_window(left.last_ns, right.last_ns)
+
+    def _same_window(self, left_ns: int, right_ns: int) -> bool:
+        if self.windows is None:
+            return False
+        ends = (self.clock.daemon_ns(left_ns), self.clock.daemon_ns(right_ns))
         return last_boundary(ends[0], self.windows) == last_boundary(ends[1], self.windows)
 
     def _joined(self, tail: Chunk | Note | None, piece: Chunk | Note) -> Chunk | None:
@@ -238,26 +221,63 @@ class Outbox:
         small = len(tail.values) + len(piece.values) <= JOIN_BYTES
         return join([tail, piece]) if small and self._alike(tail, piece) else None
 
+    def _fold_piece(self) -> bool:
+        """Make what waits smaller by a piece; return False where nothing can be made smaller."""
+        self._folding = True
+        try:
+            freed_bytes = self._ladder.step()
+        except Exception as error:  # noqa: BLE001 - a caller is here too, and training must not see it
+            self._ladder.give_up()
+            self.complaints.once(("fold", type(error)), "values could not be folded: %r", error)
+            LOGGER.debug("the error of folding", exc_info=True)
+            return False
+        finally:
+            self._folding = False
+        if freed_bytes is None:
+            return False
+        self.unsent_bytes -= freed_bytes
+        self.complaints.once(
+            "overflow",
+            "the buffer of %d MiB is nearly full of values that no daemon has acknowledged: from now on the "
+            "oldest are folded: counts, sums, means and extremes stay exact, percentiles become approximate",
+            self._buffer_bytes >> 20,
+        )
+        return True
+
+    def _over_bytes(self) -> int:
+        return self.unsent_bytes + self.unacked_bytes - self._buffer_bytes
+
+    def _make_room(self) -> None:
+        if self._folding:
+            return  # a signal handler adds a stat while its thread folds: that one goes on
+        while self._folds and self._over_bytes() > 0 and self._fold_piece():
+            pass
+        if self._over_bytes() > 0:
+            self._drop_oldest()
+
     def _drop_oldest(self) -> None:
         touched: dict[str, int] = {}
-        while self._busy and self.unsent_bytes + self.unacked_bytes > self._buffer_bytes:
+        while self._busy and (over_bytes := self._over_bytes()) > 0:
             lane = min(self._busy.values(), key=_head_arrival)
-            item = lane.items.popleft()
-            self.unsent_bytes -= item.cost_bytes
-            if isinstance(item, Chunk):
+            item = self._pop(lane)
+            if isinstance(item, Fold):
+                item, rest = item.cut(over_bytes)
+                if rest is not None:
+                    self._push(lane, rest)
+            if isinstance(item, Note):
+                self.counts.notes_lost += 1
+            else:
                 lane.lost += item.num_values
                 lane.steps += item.steps
                 lane.step = lane.step if item.step is None else item.step
                 self.counts.lost += item.num_values
                 touched[lane.category] = item.last_ns
-            else:
-                self.counts.notes_lost += 1
-            if not lane.items:
+            if not lane:
                 del self._busy[lane.category]
         for category, at_ns in touched.items():
             self.carry(self._lanes[category], at_ns)
         self.complaints.once(
-            "overflow",
+            "loss",
             "the buffer of %d MiB is full of values that no daemon has acknowledged: the oldest are dropped "
             "from now on and counted as lost",
             self._buffer_bytes >> 20,
@@ -265,4 +285,4 @@ class Outbox:
 
 
 def _head_arrival(lane: Lane) -> int:
-    return lane.items[0].arrival
+    return lane.head.arrival

@@ -64,3 +64,9 @@ def to_plain(value: Any) -> tuple[Any, int] | None:
     except Exception:  # noqa: BLE001 - a foreign object's str or items may raise anything
         return None
     return (plain, size) if size <= MAX_PROPERTY_BYTES else None
+
+
+def is_same(left: Any, right: Any) -> bool:
+    """Return whether two plain values travel as the same bytes; 1, 1.0 and True do not."""
+    same: bool = msgpack.packb(left) == msgpack.packb(right)
+    return same

@@ -112,7 +112,7 @@ class StatsReporter:
     def get_stats_summaries(self, key: str) -> StatSummary:
         """Return the summary of this worker's own values of `key` since the last `write_stats`.
 
-        Over the newest 65,536 of them; past 64 series in a category over as many fewer as there are more
-        series (4 million values in all, at least 256 a series).
+        Over the newest 65,536 of them; where a client has more than 64 series, over as many fewer each. All
+        series together keep half as many bytes as `buffer_bytes`.
         """
         return self._buffer.summary(key)

@@ -12,7 +12,7 @@ import zmq
 
 from .complaints import LOGGER
 from .connection import Connection
-from .liveness import SECOND
+from .liveness import FORGOTTEN_NS, SECOND
 from .outbox import Outbox
 from .session import Session, State
 from .settings import resolve
@@ -23,6 +23,8 @@ _LEAST_BACKOFF_S, _MOST_BACKOFF_S = 0.1, 2.0
 _LEAST_WINDOW_NS = SECOND // 100
 _ERROR_PAUSE_NS = SECOND
 _BLOCKED_NS = SECOND // 20
+_FOLD_PAUSE_NS = SECOND // 500
+"""After each piece that is folded, the other threads of the process get the interpreter for so long."""
 
 
 class _Result(Enum):
@@ -125,13 +127,15 @@ class Sender:
             self._connect(context, now_ns)
         connection = self._connection
         if connection is None:
-            self._poll(min(self._cut_at, self._connect_at))
+            self._poll(min(self._cut_at, self._connect_at, self._fold_at()))
             return
         result = self._exchange(connection)
         now_ns = self._clock.now()
         deadline_ns = min(self._cut_at, self.session.deadline_ns(now_ns))
         if result is _Result.MORE or self._connection is None:
             deadline_ns = now_ns
+        elif (fold_at := self._fold_at()) < deadline_ns:
+            deadline_ns = fold_at
         elif result is _Result.BLOCKED:
             # What is due cannot go out: the socket says when it can.
             deadline_ns = max(deadline_ns, now_ns + _BLOCKED_NS)
@@ -165,6 +169,11 @@ class Sender:
                 return _Result.BLOCKED
             session.sent(now_ns)
         return _Result.MORE
+
+    def _fold_at(self) -> int:
+        """Fold a piece if memory is short; return when the next one is due, after a week if none is."""
+        more = self._outbox.relieve()
+        return self._clock.now() + (_FOLD_PAUSE_NS if more else FORGOTTEN_NS)
 
     def _connect(self, context: zmq.Context[zmq.Socket[bytes]], now_ns: int) -> None:
         address = resolve(self._address)

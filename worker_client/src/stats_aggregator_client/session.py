@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from enum import Enum
 
-from .chunk import Chunk
 from .complaints import LOGGER
 from .flight import Flight, Sent
 from .frames import FrameMaker
+from .lane import Note
 from .liveness import HEARTBEAT_NS, SECOND, Liveness
 from .naming import Identity, new_id
-from .outbox import Note, Outbox
+from .outbox import Outbox
 from .wire import (
     Ack,
     Bye,
@@ -169,12 +169,13 @@ class Session:
         if not flight:
             self.liveness.progressed(now_ns)
         lane, item = taken
-        values, lost, uncertain = (
-            (item.num_values, lane.lost, lane.uncertain) if isinstance(item, Chunk) else (0, 0, 0)
-        )
-        frame = self._frames.frame(lane, item, self.id, flight.next_seq, self._outbox.windows or ())
         note = item if isinstance(item, Note) else None
-        flight.launch(Sent(flight.next_seq, frame, lane, values, lost, uncertain, note))
+        values, lost, uncertain, step, steps = 0, 0, 0, None, 0
+        if not isinstance(item, Note):
+            values, lost, uncertain = item.num_values, lane.lost, lane.uncertain
+            step, steps = lane.step if item.step is None else item.step, lane.steps + item.steps
+        frame = self._frames.frame(lane, item, self.id, flight.next_seq, self._outbox.windows or ())
+        flight.launch(Sent(flight.next_seq, frame, lane, values, lost, uncertain, step, steps, note))
         self._outbox.unacked_bytes = flight.unacked_bytes
         return True
 
@@ -191,8 +192,12 @@ class Session:
             return
         # What was meant for the session before this one is of no use.
         if getattr(message, "session", None) == self.id:
-            self.liveness.heard(now_ns)
+            if isinstance(message, Nack) and self.flight.used and self.liveness.forgotten(now_ns):
+                # A process that was stopped for a week, on a connection that came back in silence.
+                self._renew()
             self._dispatch(message, now_ns)
+            if self.state is not State.GREETING or self._hello_at is not None:
+                self.liveness.heard(now_ns)  # else only WELCOME is the answer that is waited for
 
     def _dispatch(self, message: Message, now_ns: int) -> None:
         if isinstance(message, Ack):
@@ -225,7 +230,6 @@ class Session:
         self.flight.send_again_from(self.flight.durable_seq + 1)
         if self.liveness.opened(now_ns):
             LOGGER.warning("connected to the stats-aggregator daemon at %s as %r", self._address, self.worker)
-        self._outbox.complaints.forget("overflow")
 
     def _told(self, message: Welcome | Ack, now_ns: int, sent_ns: int | None) -> None:
         self._clock.observe(sent_ns, now_ns, message.time)
@@ -275,11 +279,8 @@ class Session:
         self.id, self.flight = new_id(), Flight()
         with self._outbox.lock:
             self._outbox.unacked_bytes = 0
-            for sent in frames:
-                self._outbox.counts.uncertain += sent.values
-                sent.lane.uncertain += sent.values + sent.uncertain
-                sent.lane.lost += sent.lost
             for sent in reversed(frames):
+                sent.give_up(self._outbox.counts)
                 if sent.note is not None and sent.note.kind is Kind.PROPERTY:
                     self._outbox.put_back(sent.lane, sent.note)  # a fact that comes twice is told once
             for lane in {id(sent.lane): sent.lane for sent in frames}.values():

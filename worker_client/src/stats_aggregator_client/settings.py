@@ -13,6 +13,7 @@ from .errors import SettingError
 
 DEFAULT_ADDRESS = "tcp://127.0.0.1:5757"
 OFF = "off"
+ON_FULL = ("fold", "drop_oldest")
 MIN_BUFFER_BYTES = 1 << 20
 
 _ADDRESS_RIGHT = (
@@ -30,6 +31,7 @@ class Settings:
     worker: str | None
     run: str | None
     buffer_bytes: int
+    on_full: str
     flush_interval_s: float
     ack_timeout_s: float
     close_timeout_s: float
@@ -46,6 +48,7 @@ def make_settings(
     run: str | None,
     *,
     buffer_bytes: int,
+    on_full: str,
     flush_interval_s: float,
     ack_timeout_s: float,
     close_timeout_s: float,
@@ -60,23 +63,34 @@ def make_settings(
             check_name(setting, name)
     if not isinstance(buffer_bytes, int) or buffer_bytes < MIN_BUFFER_BYTES:
         raise SettingError("buffer_bytes", buffer_bytes, f"at least {MIN_BUFFER_BYTES} bytes are needed")
+    if not isinstance(on_full, str) or on_full not in ON_FULL:
+        raise SettingError("on_full", on_full, f"it is one of {', '.join(ON_FULL)}")
     for setting, seconds in (("flush_interval_s", flush_interval_s), ("ack_timeout_s", ack_timeout_s)):
         _check_seconds(setting, seconds, 0.001)
     _check_seconds("close_timeout_s", close_timeout_s, 0.0)
     checked = check_address(found_address[0], found_address[1] or DEFAULT_ADDRESS)
     return Settings(
-        checked, found_worker[1], found_run[1], buffer_bytes, flush_interval_s, ack_timeout_s, close_timeout_s
+        checked,
+        found_worker[1],
+        found_run[1],
+        buffer_bytes,
+        on_full,
+        flush_interval_s,
+        ack_timeout_s,
+        close_timeout_s,
     )
 
 
 def check_address(setting: str, address: str) -> str:
-    """Return `address` if it is one, or raise SettingError."""
+    """Return `address` if it is one, `off` in small letters, or raise SettingError."""
     if not isinstance(address, str):
         raise SettingError(setting, address, _ADDRESS_RIGHT)
+    if address.lower() == OFF:
+        return OFF
     tcp = _TCP.fullmatch(address)
     if tcp and 0 < int(tcp[2]) < 65536:
         return address
-    if address == OFF or (address.startswith(("@", "ipc://")) and address not in ("@", "ipc://")):
+    if address.startswith(("@", "ipc://")) and address not in ("@", "ipc://"):
         return address
     raise SettingError(setting, address, _ADDRESS_RIGHT)
 

@@ -19,6 +19,8 @@ class ClientStatistics:
     """As the daemon gave it: with a suffix where another live process has the name."""
     run: str | None
     values_added: int
+    values_folded: int
+    """Folded into partial summaries because the buffer was nearly full, whatever became of them then."""
     values_sent: int
     """Sent at least once."""
     values_acked: int
@@ -41,6 +43,10 @@ class ClientStatistics:
     """Calls ignored because the client was closed."""
     notes_lost: int
     """Properties, WRITEs and REWINDs dropped: too large, the buffer full, or left over at close."""
+    notes_uncertain: int
+    """WRITEs and REWINDs sent to a daemon that is no more, without an acknowledgement."""
+    steps_uncertain: int
+    """Of `add_steps`, likewise."""
     batches_acked: int
     batches_resent: int
     connections: int
