@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 from hypothesis import strategies as st
 
-from stats_aggregator.pooling.accumulators import Accumulator
+from stats_aggregator.pooling.accumulators import Accumulator, Limits
 from stats_aggregator.pooling.series import SeriesCache
 from stats_aggregator.pooling.summaries import summary_rows
 from stats_aggregator.store.stored import summary_of
@@ -47,7 +47,7 @@ def accumulated(
     batches: Sequence[tuple[Batch, str]], cuts: Iterable[int] = (), retain_values: int = 1000
 ) -> Accumulator:
     """Return an accumulator that took the batches in groups that end at `cuts`."""
-    accumulator, begin = Accumulator(retain_values, SeriesCache()), 0
+    accumulator, begin = Accumulator(Limits(retain_values, 1000), SeriesCache()), 0
     for end in [*sorted(cuts), len(batches)]:
         accumulator.add(batches[begin:end])
         begin = max(begin, end)

@@ -32,7 +32,7 @@ def test_a_cache_that_forgot_parses_again_and_says_the_same():
 
 
 def test_a_key_keeps_its_column_whoever_sends_it_beside_what():
-    cache, table = SeriesCache(), SeriesTable()
+    cache, table = SeriesCache(), SeriesTable(1000)
     first = table.columns(encode_series([("a", 0), ("b", 0)]), cache, "w1")
     second = table.columns(encode_series([("c", 0), ("b", 0), ("a", 0)]), cache, "w2")
     assert (first.tolist(), second.tolist(), table.keys) == ([0, 1], [2, 1, 0], ["a", "b", "c"])

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stats_aggregator.pooling import joined, latest, moments, retained
-from stats_aggregator.pooling.accumulators import Accumulator
+from stats_aggregator.pooling.accumulators import Accumulator, Limits
 from stats_aggregator.pooling.series import SeriesCache
 from stats_aggregator_api import Buckets
 from tests.aggregator.oracle import (
@@ -88,7 +88,7 @@ def cost(batches: int, keys: int, values: int, files: set[str], spoiled: bool) -
     if spoiled:
         columns[-1][2][-1] = math.nan
     group = [(worker.record("c", columns, 1), worker.name) for worker in WORKERS for _ in range(batches)]
-    accumulator = Accumulator(10_000_000, SeriesCache())
+    accumulator = Accumulator(Limits(10_000_000, 1000), SeriesCache())
     accumulator.add(group)
     accumulator.take_oddities()
     return lines_run(files, lambda: accumulator.add(group))

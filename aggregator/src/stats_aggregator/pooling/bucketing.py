@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .joined import Floats, Ints
+from stats_aggregator_api.buckets import MANTISSA_BITS
+
+from .segments import Floats, Ints
 
 _FRACTION_BITS = 52
 _KEY_BITS = 20
@@ -16,7 +18,7 @@ _DENSE_BINS_PER_VALUE = 8
 _MAGNITUDE = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 
 
-def bucket_keys(values: Floats, mantissa_bits: int = 7) -> Ints:
+def bucket_keys(values: Floats, mantissa_bits: int = MANTISSA_BITS) -> Ints:
     """Return the bucket's key of each value; all are finite."""
     bits = values.view(np.int64)
     top = (bits & _MAGNITUDE) >> (_FRACTION_BITS - mantissa_bits)
@@ -25,29 +27,54 @@ def bucket_keys(values: Floats, mantissa_bits: int = 7) -> Ints:
     return keys
 
 
+def coarser_keys(keys: Ints, dropped_bits: int) -> Ints:
+    """Return the keys of the buckets with so many fewer bits of mantissa that contain these."""
+    if not dropped_bits:
+        return keys
+    coarser: Ints = np.sign(keys) * (((np.abs(keys) - 1) >> dropped_bits) + 1)
+    return coarser
+
+
 class SparseBuckets:
     """Counts of values by code, ascending; merging is adding counts."""
 
     def __init__(self) -> None:
+        self.mantissa_bits = MANTISSA_BITS
         self.codes: Ints = np.empty(0, dtype=np.int64)
         self.counts: Ints = np.empty(0, dtype=np.int64)
 
     def add(self, series: Ints, values: Floats) -> None:
         """Count each of `values`, all finite, in its bucket; `series` says of each whose it is."""
         if len(values):
-            self.merge(*_counted(series, bucket_keys(values) + _KEY_OFFSET))
+            self._merge(*_counted(series, bucket_keys(values, self.mantissa_bits) + _KEY_OFFSET))
 
-    def merge(self, codes: Ints, counts: Ints) -> None:
-        """Add the counts of other buckets."""
+    def add_counts(self, series: Ints, keys: Ints, counts: Ints) -> None:
+        """Add the counts of other buckets, of as many bits of mantissa, in any order."""
+        if len(keys):
+            self._merge(*_summed((series << _KEY_BITS) + keys + _KEY_OFFSET, counts))
+
+    def coarsen(self, mantissa_bits: int) -> None:
+        """Keep no more than `mantissa_bits` from now on."""
+        dropped_bits = self.mantissa_bits - mantissa_bits
+        if dropped_bits <= 0:
+            return
+        self.mantissa_bits = mantissa_bits
+        if len(self.codes):
+            series = self.codes >> _KEY_BITS
+            keys = coarser_keys((self.codes & ((1 << _KEY_BITS) - 1)) - _KEY_OFFSET, dropped_bits)
+            self.codes, self.counts = _summed((series << _KEY_BITS) + keys + _KEY_OFFSET, self.counts)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of codes and counts held."""
+        return self.codes.nbytes + self.counts.nbytes
+
+    def _merge(self, codes: Ints, counts: Ints) -> None:
         if not len(self.codes):
             self.codes, self.counts = codes, counts
             return
-        codes = np.concatenate([self.codes, codes])
-        order = np.argsort(codes, kind="stable")
-        codes = codes[order]
-        firsts = _firsts(codes)
-        self.codes = codes[firsts]
-        self.counts = np.add.reduceat(np.concatenate([self.counts, counts])[order], firsts)
+        codes, counts = np.concatenate([self.codes, codes]), np.concatenate([self.counts, counts])
+        self.codes, self.counts = _summed(codes, counts)
 
     def of_series(self, size: int) -> tuple[Ints, Ints]:
         """Return all keys, and where each of `size` series begins and the last one ends among them."""
@@ -71,6 +98,14 @@ def _counted(series: Ints, places: Ints) -> tuple[Ints, Ints]:
     table = np.bincount(series * width + column_of[places], minlength=width * height)
     hit = np.flatnonzero(table)
     return ((hit // width) << _KEY_BITS) + used_places[hit % width], table[hit]
+
+
+def _summed(codes: Ints, counts: Ints) -> tuple[Ints, Ints]:
+    """Return each code once, ascending, with the sum of its counts."""
+    order = np.argsort(codes, kind="stable")
+    codes = codes[order]
+    firsts = _firsts(codes)
+    return codes[firsts], np.add.reduceat(counts[order], firsts)
 
 
 def _firsts(codes: Ints) -> Ints:

@@ -7,22 +7,20 @@ group costs a fixed number of numpy calls, however many batches and series are i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from .order import Order
+from .segments import Floats, Ints, Segments
 
 
 class Source(NamedTuple):
     """Where a batch comes from: the worker's number in the period, and its session as two integers."""
 
     worker: int
-    session_high: int
-    session_low: int
+    session: tuple[int, int]
 
 
 class Part(NamedTuple):
@@ -36,64 +34,25 @@ class Part(NamedTuple):
     seq: int
 
 
-class Order(NamedTuple):
-    """What makes one value later than another: time, then session, then seq."""
-
-    time: Ints
-    session_high: NDArray[np.uint64]
-    session_low: NDArray[np.uint64]
-    seq: Ints
-
-    def take(self, rows: Ints) -> Order:
-        """Return the rows at `rows`."""
-        return Order(self.time[rows], self.session_high[rows], self.session_low[rows], self.seq[rows])
-
-    def after(self, other: Order) -> NDArray[np.bool_]:
-        """Return, row by row, whether this is later than `other`."""
-        later = self.seq > other.seq
-        for mine, theirs in zip(reversed(self[:3]), reversed(other[:3]), strict=True):
-            later = (mine > theirs) | ((mine == theirs) & later)
-        return later
-
-    def sorted_rows(self, *leading: Ints) -> Ints:
-        """Return the rows in ascending order of `leading`, then of time, session and seq."""
-        return np.lexsort((self.seq, self.session_low, self.session_high, self.time, *reversed(leading)))
-
-
-class Joined:
-    """The segments of a group, and how they sort by series; computed once, read by every accumulator."""
+class Joined(Segments):
+    """The segments of a group's batches; computed once, read by every accumulator."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
+        super().__init__(np.concatenate([part.columns for part in parts]))
         sizes = np.array([len(part.columns) for part in parts], dtype=np.int64)
         self.values: Floats = np.frombuffer(b"".join([part.values for part in parts]), dtype="<f8")
         self.counts: Ints = np.frombuffer(b"".join([part.counts for part in parts]), dtype="<u4").astype(
             np.int64
         )
-        self.series: Ints = np.concatenate([part.columns for part in parts])
         self.batch: Ints = np.repeat(np.arange(len(parts)), sizes)
         self.ends: Ints = np.cumsum(self.counts)
         self.starts: Ints = self.ends - self.counts
-        sources = [part.source for part in parts]
-        self.worker: Ints = np.array([source.worker for source in sources], dtype=np.int64)
-        self.order = Order(
-            np.array([part.t_last for part in parts], dtype=np.int64),
-            np.array([source.session_high for source in sources], dtype=np.uint64),
-            np.array([source.session_low for source in sources], dtype=np.uint64),
-            np.array([part.seq for part in parts], dtype=np.int64),
+        self.worker: Ints = np.array([part.source.worker for part in parts], dtype=np.int64)
+        self._order = Order.of(
+            [part.t_last for part in parts],
+            [part.source.session for part in parts],
+            [part.seq for part in parts],
         )
-        # Stable, so that the segments of a series stay in the order of arrival.
-        self.by_series: Ints = np.argsort(self.series, kind="stable")
-        in_order = self.series[self.by_series]
-        new = np.empty(len(in_order), dtype=np.bool_)
-        new[0] = True
-        np.not_equal(in_order[1:], in_order[:-1], out=new[1:])
-        self.firsts: Ints = np.flatnonzero(new)
-        """Where each touched series begins among the segments in order of series."""
-        self.touched: Ints = in_order[self.firsts]
-        self.group_in_order: Ints = np.cumsum(new) - 1
-        """The position in `touched` of each segment in order of series."""
-        self.group = np.empty_like(self.group_in_order)
-        self.group[self.by_series] = self.group_in_order
         self._split_finite()
 
     def _split_finite(self) -> None:
@@ -102,6 +61,7 @@ class Joined:
         self.finite: NDArray[np.bool_] | None = None
         self.num: Ints = self.counts
         self.num_nan: Ints | None = None
+        self.num_inf: Ints | None = None
         if np.isfinite(self.sums).all():
             return
         finite = np.isfinite(self.values)
@@ -111,6 +71,7 @@ class Joined:
         self.finite = finite
         self.num = np.add.reduceat(finite.astype(np.int64), self.starts)
         self.num_nan = np.add.reduceat(np.isnan(self.values).astype(np.int64), self.starts)
+        self.num_inf = self.counts - self.num - self.num_nan
         self.sums = self._summed(self.masked(self.values, 0.0))
 
     def _summed(self, values: Floats) -> Floats:
@@ -122,19 +83,16 @@ class Joined:
         """Return one number a value, with `neutral` where the value is not finite."""
         return values if self.finite is None else np.where(self.finite, values, neutral)
 
-    def per_series(self, reduce: np.ufunc, per_segment: NDArray[Any]) -> NDArray[Any]:
-        """Return one number a touched series, reduced from one a segment."""
-        reduced: NDArray[Any] = reduce.reduceat(per_segment[self.by_series], self.firsts)
-        return reduced
+    # One number a touched series.
 
-    def winner(self, wins: NDArray[np.bool_]) -> Ints:
-        """Return, a touched series, its first segment in the order of arrival for which `wins` is true."""
-        places = np.where(wins[self.by_series], np.arange(len(self.series)), len(self.series) - 1)
-        return self.by_series[np.minimum.reduceat(places, self.firsts)]
+    @property
+    def origin(self) -> Floats:
+        """The first finite value of each touched series; anything where it has none."""
+        origin: Floats = self.values[self._first_finite]
+        return origin
 
-    @cached_property
-    def first_finite(self) -> Ints:
-        """The place in `values` of each touched series' first finite value; anything where it has none."""
+    @property
+    def _first_finite(self) -> Ints:
         if self.finite is None:
             return self.starts[self.by_series[self.firsts]]
         places = np.where(self.finite, np.arange(len(self.values)), len(self.values) - 1)
@@ -142,17 +100,44 @@ class Joined:
         found: Ints = np.minimum.reduceat(firsts[self.by_series], self.firsts)
         return found
 
-    @cached_property
-    def last_finite(self) -> Ints:
-        """The place in `values` of each segment's last finite value; anything where it has none."""
-        if self.finite is None:
-            return self.ends - 1
-        places = np.where(self.finite, np.arange(len(self.values)), 0)
-        found: Ints = np.maximum.reduceat(places, self.starts)
-        return found
+    def spread(self, origin: Floats, added: Ints) -> tuple[Floats, Floats]:
+        """Return mean - `origin` and M2 of each touched series; it has `added` finite values here."""
+        from_origin = self.values - np.repeat(origin[self.group], self.counts)
+        from_origin = self.masked(from_origin, 0.0)
+        total = self.per_series(np.add, np.add.reduceat(from_origin, self.starts))
+        mean: Floats = total / np.maximum(added, 1)
+        deviation = np.subtract(from_origin, np.repeat(mean[self.group], self.counts), out=from_origin)
+        deviation = self.masked(deviation, 0.0)
+        np.multiply(deviation, deviation, out=deviation)
+        return mean, self.per_series(np.add, np.add.reduceat(deviation, self.starts))
 
-    def rank(self) -> Ints:
-        """Return, a segment, the place of its batch in order of time; -1 where no value is finite."""
-        rank = np.empty(len(self.worker), dtype=np.int64)
-        rank[self.order.sorted_rows()] = np.arange(len(rank))
-        return np.where(self.num > 0, rank[self.batch], -1)
+    # One number a segment.
+
+    def extremes(self, reduce: np.ufunc, neutral: float) -> tuple[Floats, Ints]:
+        """Return the least or greatest value of each segment and who sent it; `neutral` where none is."""
+        extremes: Floats = reduce.reduceat(self.masked(self.values, neutral), self.starts)
+        return extremes, self.worker[self.batch]
+
+    @property
+    def last(self) -> Floats:
+        """The last finite value of each segment; anything where it has none."""
+        places = self.ends - 1
+        if self.finite is not None:
+            places = np.where(self.finite, np.arange(len(self.values)), 0)
+            places = np.maximum.reduceat(places, self.starts)
+        last: Floats = self.values[places]
+        return last
+
+    def last_rank(self) -> Ints:
+        """Return the place of each segment's batch in order of time; -1 where no value is finite."""
+        return np.where(self.num > 0, self._order.ranks()[self.batch], -1)
+
+    def last_order(self, segments: Ints) -> Order:
+        """Return when, and by whom, these segments' last values were sent."""
+        return self._order.take(self.batch[segments])
+
+    def latest(self, most_recent: NDArray[np.bool_]) -> tuple[Ints, Ints, Order, Floats]:
+        """Return series, worker, order and value of each segment's last value where it is `most_recent`."""
+        segments = np.flatnonzero(most_recent[self.series] & (self.num > 0))
+        workers = self.worker[self.batch[segments]]
+        return self.series[segments], workers, self.last_order(segments), self.last[segments]

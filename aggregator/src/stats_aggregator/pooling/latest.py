@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from .joined import Floats, Ints, Joined, Order
+from .joined import Joined
+from .joined_partials import JoinedPartials
+from .order import Order
+from .segments import Floats, Ints
 
 _COMPACT_AT = 1 << 16
 _MAX_CHUNKS = 1 << 10
@@ -19,15 +25,13 @@ class Latest:
         self._rows = 0
         self._compact_at = _COMPACT_AT
 
-    def add(self, joined: Joined, most_recent: NDArray[np.bool_]) -> None:
-        """Add the last finite value of each segment whose series is MOST_RECENT."""
-        segments = np.flatnonzero(most_recent[joined.series] & (joined.num > 0))
-        if not len(segments):
+    def add(self, joined: Joined | JoinedPartials, most_recent: NDArray[np.bool_]) -> None:
+        """Add the last finite value of each worker for each series that is MOST_RECENT."""
+        found = joined.latest(most_recent)
+        if not len(found[0]):
             return
-        batch = joined.batch[segments]
-        values = joined.values[joined.last_finite[segments]]
-        self._chunks.append((joined.series[segments], joined.worker[batch], joined.order.take(batch), values))
-        self._rows += len(segments)
+        self._chunks.append(found)
+        self._rows += len(found[0])
         if self._rows > self._compact_at or len(self._chunks) > _MAX_CHUNKS:
             self.rows()
             # Twice what is left, so that compacting costs a bounded share of adding.
@@ -50,3 +54,17 @@ class Latest:
         self._chunks = [(series, workers, order.take(kept), values)]
         self._rows = len(kept)
         return series, workers, values
+
+    def dump(self) -> list[bytes]:
+        """Return the latest rows as bytes, for `load`."""
+        self.rows()
+        return [column.tobytes() for chunk in self._chunks for column in (*chunk[:2], *chunk[2], chunk[3])]
+
+    def load(self, dumped: Sequence[bytes]) -> None:
+        """Take over the rows that another one dumped."""
+        if not dumped:
+            return
+        kinds = (np.int64, np.int64, np.int64, np.uint64, np.uint64, np.int64, np.float64)
+        columns: list[Any] = [np.frombuffer(packed, kind) for packed, kind in zip(dumped, kinds, strict=True)]
+        self._chunks = [(columns[0], columns[1], Order(*columns[2:6]), columns[6])]
+        self._rows = len(columns[0])

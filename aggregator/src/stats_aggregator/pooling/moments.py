@@ -7,10 +7,15 @@ Chan, Golub and LeVeque's update ("Updating Formulae and a Pairwise Algorithm fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from .joined import Floats, Ints, Joined, Order
+from .joined import Joined
+from .joined_partials import JoinedPartials
+from .order import Order
+from .segments import Floats, Ints
 
 _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "num": (np.int64, 0),
@@ -65,7 +70,7 @@ class Moments:
             setattr(self, name, np.concatenate([getattr(self, name), np.full(more, empty, dtype=kind)]))
         self._rows += more
 
-    def add(self, joined: Joined) -> None:
+    def add(self, joined: Joined | JoinedPartials) -> None:
         """Add a group; `grow` has made room for all its series."""
         with np.errstate(
             over="ignore", invalid="ignore"
@@ -75,33 +80,23 @@ class Moments:
         self._add_extremes(joined)
         self._add_last(joined)
 
-    def _add_spread(self, joined: Joined) -> None:
+    def _add_spread(self, joined: Joined | JoinedPartials) -> None:
         rows = joined.touched
         added = joined.per_series(np.add, joined.num)
         had = self.num[rows]
-        self.origin[rows] = np.where(
-            (had == 0) & (added > 0), joined.values[joined.first_finite], self.origin[rows]
-        )
-        from_origin = joined.values - np.repeat(self.origin[joined.series], joined.counts)
-        from_origin = joined.masked(from_origin, 0.0)
-        total = joined.per_series(np.add, np.add.reduceat(from_origin, joined.starts))
-        mean = total / np.maximum(added, 1)
-        deviation = np.subtract(from_origin, np.repeat(mean[joined.group], joined.counts), out=from_origin)
-        deviation = joined.masked(deviation, 0.0)
-        np.multiply(deviation, deviation, out=deviation)
-        m2 = joined.per_series(np.add, np.add.reduceat(deviation, joined.starts))
+        self.origin[rows] = np.where((had == 0) & (added > 0), joined.origin, self.origin[rows])
+        mean, m2 = joined.spread(self.origin[rows], added)
         both = np.maximum(had + added, 1)
         delta = mean - self.mean_from_origin[rows]
         # Without a finite value there is no mean to merge, and `added` of 0 leaves everything as it was.
         self.mean_from_origin[rows] += np.where(added > 0, delta * (added / both), 0.0)
         self.m2[rows] += m2 + np.where(added > 0, delta * delta * (had * (added / both)), 0.0)
         self.num[rows] += added
-        if joined.num_nan is not None:
-            num_nan = joined.per_series(np.add, joined.num_nan)
-            self.num_nan[rows] += num_nan
-            self.num_inf[rows] += joined.per_series(np.add, joined.counts) - added - num_nan
+        if joined.num_nan is not None and joined.num_inf is not None:
+            self.num_nan[rows] += joined.per_series(np.add, joined.num_nan)
+            self.num_inf[rows] += joined.per_series(np.add, joined.num_inf)
 
-    def _add_sum(self, joined: Joined) -> None:
+    def _add_sum(self, joined: Joined | JoinedPartials) -> None:
         rows = joined.touched
         added = joined.per_series(np.add, joined.sums)
         had = self.sum[rows]
@@ -110,25 +105,25 @@ class Moments:
         self.sum_error[rows] += np.where(larger, (had - total) + added, (added - total) + had)
         self.sum[rows] = total
 
-    def _add_extremes(self, joined: Joined) -> None:
+    def _add_extremes(self, joined: Joined | JoinedPartials) -> None:
         rows = joined.touched
         for name, reduce, neutral in (("min", np.minimum, np.inf), ("max", np.maximum, -np.inf)):
             column, workers = getattr(self, name), getattr(self, f"{name}_worker")
-            per_segment = reduce.reduceat(joined.masked(joined.values, neutral), joined.starts)
+            per_segment, senders = joined.extremes(reduce, neutral)
             extreme = joined.per_series(reduce, per_segment)
             segment = joined.winner(per_segment == extreme[joined.group])
             better = reduce(extreme, column[rows]) != column[rows]
             column[rows] = np.where(better, extreme, column[rows])
-            workers[rows] = np.where(better, joined.worker[joined.batch[segment]], workers[rows])
+            workers[rows] = np.where(better, senders[segment], workers[rows])
 
-    def _add_last(self, joined: Joined) -> None:
+    def _add_last(self, joined: Joined | JoinedPartials) -> None:
         rows = joined.touched
-        rank = joined.rank()
+        rank = joined.last_rank()
         newest = joined.per_series(np.maximum, rank)
         segment = joined.winner(rank == newest[joined.group])
-        order = joined.order.take(joined.batch[segment])
+        order = joined.last_order(segment)
         later = order.after(self.last_order(rows)) & (newest >= 0)
-        self.last[rows] = np.where(later, joined.values[joined.last_finite[segment]], self.last[rows])
+        self.last[rows] = np.where(later, joined.last[segment], self.last[rows])
         for name, column in zip(_LAST_ORDER, order, strict=True):
             getattr(self, name)[rows] = np.where(later, column, getattr(self, name)[rows])
 
@@ -140,3 +135,13 @@ class Moments:
         """Return which of the first `size` series have any value."""
         seen: NDArray[np.bool_] = (self.num + self.num_nan + self.num_inf)[:size] > 0
         return seen
+
+    def dump(self, size: int) -> list[bytes]:
+        """Return the first `size` rows as bytes, for `load`."""
+        return [getattr(self, name)[:size].tobytes() for name in _COLUMNS]
+
+    def load(self, dumped: Sequence[bytes]) -> None:
+        """Take over the rows that another one dumped."""
+        for (name, (kind, _)), packed in zip(_COLUMNS.items(), dumped, strict=True):
+            rows = np.frombuffer(packed, dtype=kind)
+            getattr(self, name)[: len(rows)] = rows

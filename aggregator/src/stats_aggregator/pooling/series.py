@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ from stats_aggregator_client.wire import RejectCode, WireError, decode_series
 
 from .remembered import LIMIT_BYTES, Remembered
 
+OVERFLOW = "_overflow"
+"""The series, and the category, that takes what there is no room for under its own name."""
+
+_AVERAGE = int(StatsAggregationMethod.AVERAGE)
 _AGGREGATIONS = frozenset(int(method) for method in StatsAggregationMethod)
 
 
@@ -49,10 +54,26 @@ class Disagreement(NamedTuple):
     refused: StatsAggregationMethod
 
 
-class SeriesTable:
-    """The series of one open period: a column for each key, in the order in which they came."""
+class Overflow(NamedTuple):
+    """The first key for which a period had no column of its own any more, and who sent it."""
 
-    def __init__(self) -> None:
+    key: str
+    worker: str
+
+
+class SeriesTable:
+    """The series of one open period: a column for each key, in the order in which they came.
+
+    Past `max_series` of them, values of further keys share the series OVERFLOW: totals stay right, and memory
+    bounded, where keys are made of what changes.
+    """
+
+    def __init__(self, max_series: int) -> None:
+        self._max_series = max_series
+        self.overflows: list[Overflow] = []
+        """The first of the period."""
+        self.overflowing = False
+        """Whether any key shares a series."""
         self.keys: list[str] = []
         self.aggregations: list[int] = []
         self._first_worker: list[str] = []
@@ -77,6 +98,8 @@ class SeriesTable:
         for key, aggregation in cache.get(packed):
             column = self._column(key, aggregation, worker)
             columns.append(column)
+            if self.overflowing and self.keys[column] != key:
+                continue
             taken = self.aggregations[column]
             if aggregation != taken and key not in self._disagreeing:
                 self._disagreeing.add(key)
@@ -88,9 +111,29 @@ class SeriesTable:
 
     def _column(self, key: str, aggregation: int, worker: str) -> int:
         column = self._column_of.get(key)
-        if column is None:
-            column = self._column_of[key] = len(self.keys)
-            self.keys.append(key)
-            self.aggregations.append(aggregation)
-            self._first_worker.append(worker)
+        if column is not None:
+            return column
+        if len(self.keys) < self._max_series:
+            return self._new_column(key, aggregation, worker)
+        if not self.overflowing:
+            self.overflowing = True
+            self.overflows.append(Overflow(key, worker))
+        column = self._column_of.get(OVERFLOW)
+        return self._new_column(OVERFLOW, _AVERAGE, worker) if column is None else column
+
+    def _new_column(self, key: str, aggregation: int, worker: str) -> int:
+        column = self._column_of[key] = len(self.keys)
+        self.keys.append(key)
+        self.aggregations.append(aggregation)
+        self._first_worker.append(worker)
         return column
+
+    def dump(self) -> list[Any]:
+        """Return all of it in plain types, for `load`."""
+        return [self.keys, self.aggregations, self._first_worker, self.overflowing]
+
+    def load(self, dumped: Sequence[Any]) -> None:
+        """Take over what another one dumped."""
+        keys, aggregations, first_workers, self.overflowing = dumped
+        for column in zip(keys, aggregations, first_workers, strict=True):
+            self._new_column(*column)

@@ -9,10 +9,8 @@ import numpy as np
 from ..store.stored import SummaryRow
 from .accumulators import Accumulator
 from .bucketing import SparseBuckets
-from .joined import Floats, Ints
 from .retained import Chunk
-
-_MANTISSA_BITS = 7
+from .segments import Floats, Ints
 
 
 class _Figures:
@@ -121,7 +119,7 @@ def _rows(
                 names[min_workers[row]],
                 names[max_workers[row]],
                 high - low == nums[row],
-                _MANTISSA_BITS,
+                buckets.mantissa_bits,
                 key_bytes[4 * first : 4 * past],
                 count_bytes[8 * first : 8 * past],
                 value_bytes[8 * low : 8 * high],
