@@ -7,7 +7,7 @@ import shutil
 import struct
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from stats_aggregator.engine.recovery import recover
 from stats_aggregator.engine.state import Cut, State
 from stats_aggregator.journal.journal import Durability
 from stats_aggregator.periods.every import Every
+from stats_aggregator.pooling.accumulators import Limits
 from stats_aggregator.store.store import Store
 from stats_aggregator.store.stored import StoredPeriod, StoredProperty
 from stats_aggregator_api import PeriodSummaries
@@ -58,7 +59,7 @@ class NoFeed:
 class Core:
     """Engine, journal, store and closer of one data directory, with a clock that the test moves.
 
-    With `storing` false the closer does not work: what ended waits.
+    With `storing` false the closer does not work: what ended waits. `askers` are those who asked for STATUS.
     """
 
     def __init__(
@@ -71,9 +72,16 @@ class Core:
         durability: Durability = Durability.PROCESS,
         grace_s: float = 2.0,
         retain_values: int = 1000,
+        retain_bytes: int = 64 << 20,
+        journal_bytes: int = 1 << 40,
+        max_series: int = 1000,
+        max_categories: int = 10_000,
         ingress_bytes: int = 64 << 20,
         segment_bytes: int = 1 << 20,
+        server_id: bytes = SERVER_ID,
+        accept_loss: bool = False,
         storing: bool = True,
+        reaches: Callable[[bytes, bytes], bool] = lambda peer, frame: True,
     ) -> None:
         self.directory = directory
         self.clock = clock or ManualClock()
@@ -83,34 +91,49 @@ class Core:
             "durability": durability,
             "grace_s": grace_s,
             "retain_values": retain_values,
+            "retain_bytes": retain_bytes,
+            "journal_bytes": journal_bytes,
+            "max_series": max_series,
+            "max_categories": max_categories,
             "ingress_bytes": ingress_bytes,
             "segment_bytes": segment_bytes,
+            "server_id": server_id,
         }
         directory.mkdir(parents=True, exist_ok=True)
         self.failures: list[BaseException] = []
+        self.askers: list[bytes] = []
         self._news = threading.Event()
         self.store = Store(directory / "store.sqlite", durability="none", clock=self.clock.now_ns)
         names = self.store.closed_ordinals()
         last = {name: found for name in names if (found := self.store.last_period(*name))}
         cut = Cut(tuple((glob, Every.parse(spec)) for glob, spec in overrides), Every.parse(every))
-        self.state = State(cut, ingress_bytes, retain_values, last)
+        self.state = State(cut, ingress_bytes, Limits(retain_values, max_series), max_categories, last)
         recovered = recover(
-            directory / "journal", durability, self.state, self.store, self.clock, segment_bytes
+            directory / "journal",
+            durability,
+            self.state,
+            self.store,
+            self.clock,
+            segment_bytes,
+            accept_loss=accept_loss,
         )
         self.journal, self.replay = recovered.journal, recovered.replay
         self.damaged_bytes = recovered.damaged_bytes
-        self.closer = Closer(self.store, SERVER_ID, self._news.set, self._failed)
+        self.closer = Closer(self.store, server_id, self._news.set, self._failed)
         self.engine = Engine(
             self.state,
             self.journal,
             self.closer,
             self.clock,
             NoFeed(),
-            dict,
-            server_id=SERVER_ID,
+            self.askers.append,
+            server_id=server_id,
             run="default",
             grace_ns=round(grace_s * SECOND_NS),
             windows_ns=[10 * SECOND_NS],
+            retain_bytes=retain_bytes,
+            journal_bytes=journal_bytes,
+            reaches=reaches,
         )
         for ended in recovered.replay.ended:
             self.closer.submit(ended)

@@ -17,7 +17,10 @@ from stats_aggregator_api import PeriodSummaries
 def picture(state: State) -> dict[str, Any]:
     """Return all that a replay must rebuild, bit for bit."""
     return {
-        "sessions": {s.id: (s.worker, s.run, s.process, s.taken_seq, s.durable_seq) for s in state.sessions},
+        "sessions": {
+            s.id: (s.worker, s.run, s.process, s.taken_seq, s.durable_seq, tuple(s.refused))
+            for s in state.sessions
+        },
         "categories": {name: _category(category) for name, category in state.categories.items()},
     }
 
@@ -61,6 +64,8 @@ def _accumulator(accumulator: Accumulator) -> dict[str, Any]:
         "kept": tuple(map(_bits, (kept.series, kept.counts, kept.values))),
         "waiting": tuple(map(_bits, (waiting.series, waiting.counts, waiting.values))),
         "buckets": tuple(map(_bits, (retained.buckets.codes, retained.buckets.counts))),
+        "folded": (retained._first_fate, _bits(retained._fate[:size]), retained.buckets.mantissa_bits),
+        "limits": accumulator.limits,
         "latest": tuple(map(_bits, accumulator.latest.rows())),
     }
 

@@ -4,12 +4,15 @@ StatsAggregatorError
 ├── JournalError            a file of the journal is at fault; `path` is which
 │   ├── JournalFull         there is no room for it: make room, the same append works later
 │   ├── JournalFailed       it cannot be written or read: the process must stop
+│   ├── MisnamedSegment     it holds another segment than its name says: somebody moved or copied it
 │   └── UnknownJournalVersion  another version of the daemon wrote it
 ├── SettingError            a setting has a value that it cannot have
 ├── DataDirectoryError      the data directory cannot be used: in use, on a network, not writable
+├── AcknowledgedGone        files are gone that held what was acknowledged; `missing` says what
 ├── BindError               the address cannot be bound
 ├── StoreError              the database of what goes out cannot be used
 │   ├── StoreFull           no room on the disk: wait, and try again
+│   ├── StoreBusy           another program holds its lock: wait, and try again
 │   └── StoreFailed         anything else: its file, and what is wrong
 └── PluginError             a plugin cannot be used
     ├── UnknownWriter       no such name is installed
@@ -19,6 +22,7 @@ StatsAggregatorError
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -46,6 +50,18 @@ class DataDirectoryError(StatsAggregatorError):
         self.why = why
 
 
+class AcknowledgedGone(StatsAggregatorError):  # noqa: N818 - the name says what happened
+    """Raised at a start that would lose what was acknowledged, since whole files are gone."""
+
+    def __init__(self, path: Path, missing: str) -> None:
+        super().__init__(
+            f"{path}: {missing}; put back what was moved or restored from an older copy, or start once with "
+            "--accept-loss to go on without it (nothing was deleted)"
+        )
+        self.path = path
+        self.missing = missing
+
+
 class BindError(StatsAggregatorError):
     """Raised when the address cannot be bound."""
 
@@ -68,6 +84,13 @@ class StoreFull(StoreError):  # noqa: N818 - the name says what happened
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "the disk is full; make room, nothing that was acknowledged is lost meanwhile")
+
+
+class StoreBusy(StoreError):  # noqa: N818 - the name says what happened
+    """Raised when another program holds the lock; nothing was changed, and the call may succeed later."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "another program is in the middle of writing to it; let it finish, or end it")
 
 
 class StoreFailed(StoreError):  # noqa: N818 - the name says what happened
@@ -114,8 +137,18 @@ class JournalFailed(JournalError):  # noqa: N818 - the name says what happened
     """Raised when the journal cannot be read or written. Nothing more may be acknowledged: stop."""
 
     def __init__(self, path: Path, error: OSError) -> None:
+        text = f"{error.strerror or error}; {what_to_do(error)}, what was acknowledged is kept"
+        super().__init__(path, text)
+
+
+class MisnamedSegment(JournalError):  # noqa: N818 - the name says what happened
+    """Raised when a segment stands under the name of another one."""
+
+    def __init__(self, path: Path, right_name: str) -> None:
         super().__init__(
-            path, f"{error.strerror or error}; stopping, with all that was acknowledged kept here"
+            path,
+            f"holds the segment that belongs in {right_name}; give it that name, or move it away if it is a "
+            "copy (nothing was deleted)",
         )
 
 
@@ -125,3 +158,25 @@ class UnknownJournalVersion(JournalError):  # noqa: N818 - the name says what ha
     def __init__(self, path: Path, version: int, known: int) -> None:
         super().__init__(path, f"version {version} of the journal; this stats-aggregator reads {known}")
         self.version = version
+
+
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a file system says where there is no room."""
+
+
+def journal_error(path: Path, error: OSError) -> JournalFull | JournalFailed:
+    """Return what an OSError at a file of the journal means."""
+    return JournalFull(path, error) if error.errno in NO_ROOM else JournalFailed(path, error)
+
+
+def what_to_do(error: OSError) -> str:
+    """Return what a person can do about an error at a file of the data directory."""
+    if error.errno in NO_ROOM:
+        return "make room there"
+    if error.errno in _NOT_ALLOWED:
+        return "let the daemon's user read and write it"
+    if error.errno in _IN_THE_WAY:
+        return "something else stands in its place: move that away"
+    return "see what is wrong with the disk"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from stats_aggregator.engine.closer import Closer
 from stats_aggregator.errors import StoreFull
+from stats_aggregator.store import database
 from stats_aggregator.store.store import Store
 from stats_aggregator_client.wire import Property
 from tests.aggregator.clocks import START_NS
@@ -77,7 +81,44 @@ def test_a_full_disk_is_waited_out(tmp_path: Path) -> None:
     limit_pages(store, 1 << 20)
     assert finished.stored.wait(WAIT_S)
     assert closer.stop(WAIT_S)
-    assert (list(closer.stored), closer.waiting_for_room) == ([(b"s" * 16, 1)], False)
+    assert (list(closer.stored), closer.waits_for) == ([(b"s" * 16, 1)], "")
+    store.close()
+
+
+def test_a_store_that_another_program_writes_to_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    finished, store = Finished(), Store(tmp_path / "store.sqlite")
+    closer = Closer(store, SERVER_ID, finished.stored.set, finished.fail)
+    with closing(sqlite3.connect(store.database.path, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        closer.start()
+        closer.submit(fact(1, 1))
+        deadline_s = time.monotonic() + WAIT_S
+        while closer.waits_for != "the lock of the store":
+            assert time.monotonic() < deadline_s, "it does not say what it waits for"
+            time.sleep(0.01)  # between two looks at another thread's word
+        somebody.execute("COMMIT")
+    assert finished.stored.wait(WAIT_S)
+    assert closer.stop(WAIT_S)
+    assert (closer.waits_for, finished.error) == ("", None)
+    assert "another program is in the middle of writing to it" in caplog.text
+    store.close()
+
+
+def test_a_stop_does_not_wait_for_another_program(tmp_path: Path) -> None:
+    finished, store = Finished(), Store(tmp_path / "store.sqlite")
+    closer = Closer(store, SERVER_ID, finished.stored.set, finished.fail)
+    with closing(sqlite3.connect(store.database.path, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        closer.start()
+        closer.submit(fact(1, 1))
+        assert not closer.stop(0.2)
+        store.close()
+        assert closer._thread.is_alive(), "the closer is in a call of the store, and nobody waits for that"
+        assert (closer.waiting, finished.error) == (1, None)
+    closer._thread.join(WAIT_S)
     store.close()
 
 

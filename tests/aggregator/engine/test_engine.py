@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from stats_aggregator.engine.engine import Engine
 from stats_aggregator.engine.sessions import MAX_CREDIT_BYTES, MIN_CREDIT_BYTES
 from stats_aggregator.journal.journal import Durability, Journal
 from stats_aggregator_client.wire import (
     Ack,
     Status,
-    StatusReply,
     Welcome,
     decode,
     encode,
@@ -43,13 +41,35 @@ def credit(core: Core) -> int:
 
 def test_all_windows_together_stay_under_the_limit(tmp_path):
     with Core(tmp_path / "core", ingress_bytes=1 << 20) as core:
-        for number in range(1, 60):
-            given = credit(core)
-            assert MIN_CREDIT_BYTES <= given <= MAX_CREDIT_BYTES
-            assert given * number <= 1 << 20
+        given = []
+        for _ in range(60):
+            given.append(credit(core))
+            assert MIN_CREDIT_BYTES <= given[-1] <= MAX_CREDIT_BYTES
+            # Those who came first were not told anything since.
+            assert sum(given) <= (1 << 20) + MIN_CREDIT_BYTES * given.count(MIN_CREDIT_BYTES)
         for _ in range(100):
             last = credit(core)
         assert last == MIN_CREDIT_BYTES
+
+
+def test_windows_become_equal_as_workers_hear_again(tmp_path):
+    with Core(tmp_path / "core", ingress_bytes=1 << 20) as core:
+        workers = [Worker(f"w{number}") for number in range(20)]
+        core.handle(*(worker.hello() for worker in workers))
+        for _ in range(12):
+            told = [answer(core, worker.heartbeat()).credit for worker in workers]
+            assert sum(told) <= 1 << 20
+        assert min(told) > 0.9 * (1 << 20) / 21
+        assert max(told) < 1.1 * (1 << 20) / 21
+
+
+def test_the_window_of_one_that_is_gone_is_for_others(tmp_path):
+    with Core(tmp_path / "core", ingress_bytes=1 << 20) as core:
+        for _ in range(60):
+            worker = Worker("w")
+            assert answer(core, worker.hello()).credit == 1 << 19
+            core.handle(worker.bye())
+            core.pass_s(2)
 
 
 def test_credit_is_zero_while_the_closer_is_behind_and_comes_back(tmp_path):
@@ -153,10 +173,11 @@ def test_a_property_is_stored_once_and_before_the_period_that_follows_it(core):
     assert core.properties()[0] == ("c", "hyperparameters", {"lr": 0.1, "layers": [1, 2]})
 
 
-def test_the_reply_to_status_is_the_report(core):
-    engine = core.engine
-    assert isinstance(engine, Engine)
-    assert answer(core, (b"anybody", encode(Status()))) == StatusReply({})
+def test_who_asks_for_the_status_is_passed_on_and_holds_up_nobody(core):
+    worker = Worker()
+    replies = core.handle(worker.hello(), (b"anybody", encode(Status())))
+    assert [peer for peer, _ in replies] == [worker.peer]
+    assert core.askers == [b"anybody"]
 
 
 def test_names_may_be_as_long_as_promised(core):

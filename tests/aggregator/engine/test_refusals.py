@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from stats_aggregator_client.wire import (
     encode,
     encode_series,
 )
+from tests.aggregator.partials import partial
 from tests.aggregator.peers import SERIES, Core, Worker, answer, joined, pooled, seq_acked
 
 MOST = 2**63 - 1
@@ -38,7 +41,12 @@ def hostile(worker: Worker) -> dict[str, tuple[bytes, RejectCode, str]]:
     """Return frames that are refused for good, by what is wrong with them."""
     record = worker.record("c", SERIES, seq=1)
     series = encode_series([("x", 0)])
-    partial = Partial(worker.session, 1, "c", 0, None, 0, 0, 0, 0, 0, 0, (), 7, b"", ())
+    good = partial(worker, "c", [("x", 0, [1.0, 5.0])], 1, seq=1)
+    fields = good.parts[0]
+
+    def bad(**changed: Any) -> Partial:
+        return good._replace(parts=(fields._replace(**changed),))
+
     plain = {
         "category empty": (record._replace(category=""), RejectCode.NAME, "category is empty"),
         "category long": (record._replace(category="c" * 513), RejectCode.NAME, "513 bytes"),
@@ -57,7 +65,34 @@ def hostile(worker: Worker) -> dict[str, tuple[bytes, RejectCode, str]]:
         "time": (record._replace(t_first=2, t_last=1), RejectCode.MALFORMED, "t_first"),
         "step": (record._replace(step=-1), RejectCode.MALFORMED, "2**63 - 1"),
         "closing": (record._replace(closing=2), RejectCode.MALFORMED, "closing is 2"),
-        "partial": (partial, RejectCode.UNSUPPORTED, "partials"),
+        "partial without series": (good._replace(series=b"", parts=()), RejectCode.COLUMN, "without a ser"),
+        "partial parts": (good._replace(parts=good.parts * 2), RejectCode.COLUMN, "1 series, but 2 parts"),
+        "partial bits": (good._replace(mantissa_bits=8), RejectCode.COLUMN, "8 bits of mantissa"),
+        "partial worker": (good._replace(workers=("",)), RejectCode.NAME, "worker of a PARTIAL is empty"),
+        "partial min worker": (bad(min_worker="a\n"), RejectCode.NAME, "control characters"),
+        "partial count": (bad(num=2**48 + 1), RejectCode.COLUMN, "not from 0 to"),
+        "partial negative": (bad(num_nan=-1), RejectCode.COLUMN, "not from 0 to"),
+        "partial empty": (
+            bad(num=0, bucket_keys=b"", bucket_counts=b""), RejectCode.COLUMN, "a series without a value"
+        ),
+        "partial origin": (bad(origin=math.nan), RejectCode.COLUMN, "not finite"),
+        "partial min": (bad(min=-math.inf), RejectCode.COLUMN, "not finite"),
+        "partial last": (bad(last=6.0), RejectCode.COLUMN, "from min to max"),
+        "partial m2": (bad(m2=-1.0), RejectCode.COLUMN, "M2"),
+        "partial sum": (bad(sum=math.nan), RejectCode.COLUMN, "NaN"),
+        "partial order": (bad(last_order=(1, b"", 1, 0)), RejectCode.COLUMN, "[time, session, seq, index]"),
+        "partial buckets": (bad(bucket_keys=fields.bucket_keys[:-1]), RejectCode.COLUMN, "int32 keys"),
+        "partial bucket sum": (bad(num=3), RejectCode.COLUMN, "add up to num"),
+        "partial bucket order": (
+            bad(bucket_keys=fields.bucket_keys[4:] + fields.bucket_keys[:4]), RejectCode.COLUMN, "ascend"
+        ),
+        "partial bucket key": (
+            bad(bucket_keys=fields.bucket_keys[:4] + b"\xff\xff\xff\x7f"), RejectCode.COLUMN, "no double"
+        ),
+        "partial bucket count": (
+            bad(bucket_counts=struct.pack("<2Q", 0, 2)), RejectCode.COLUMN, "count that is 0"
+        ),
+        "partial latest": (bad(latest=(("", 1),)), RejectCode.COLUMN, "latest"),
         "property type": (wire.Property(worker.session, 1, "c", "odd", 1), RejectCode.PROPERTY, "odd"),
     }  # fmt: skip
     frames = {name: (encode(message), code, text) for name, (message, code, text) in plain.items()}
@@ -208,3 +243,16 @@ def test_a_batch_without_values_is_legal(core, kind):
     with restarted:
         (found,) = restarted.close_all()
     assert (len(found), found.period.step) == (0, 5)
+
+
+def test_a_refusal_that_was_lost_on_its_way_is_told_again_before_the_welcome(tmp_path):
+    core = Core(tmp_path / "a", "manual")
+    (worker,) = joined(core, "w")
+    core.handle(worker.batch("control\n"), worker.batch("c", SERIES), worker.batch("control\n"))
+    again = worker.hello(first_unacked=2)
+    for restart in (False, True):
+        core = core.crashed(tmp_path / "b") if restart else core
+        replies = [reply for _, reply in core.handle(again)]
+        assert [type(reply) for reply in replies] == [Reject, Welcome]
+        assert (replies[0].seq, replies[0].code, replies[1].durable_seq) == (3, RejectCode.NAME, 3)
+    core.close()

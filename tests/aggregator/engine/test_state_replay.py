@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from stats_aggregator.journal.journal import Durability
-from stats_aggregator_client.wire import Ack, Closing
+from stats_aggregator_client.wire import Ack, Closing, encode
 from tests.aggregator.clocks import SECOND_NS
-from tests.aggregator.peers import Core, Worker
+from tests.aggregator.partials import partial
+from tests.aggregator.peers import Core, Worker, pooled, seq_acked
 from tests.aggregator.pictures import picture, told
 
 WRITE = int(Closing.WRITE)
@@ -64,6 +65,10 @@ class Crew:
         t = self.core.clock.now_ns() - round(rng.choice([0, 0, 0, 2, 7, 40, -6, -90]) * SECOND_NS)
         step = rng.choice([None, None, rng.randint(0, 600)]) if category != "timed" else None
         lost, uncertain = rng.choice([0, 0, 3]), rng.choice([0, 0, 5])
+        if series and rng.random() < 0.2:
+            bits, late = rng.choice([7, 7, 7, 3]), rng.choice([0, 2])
+            folded = partial(worker, category, series, t, bits=bits, late=late, lost=lost, step=step)
+            return worker.peer, encode(folded)
         return worker.batch(
             category, series, t, closing=WRITE if category == "auto" and rng.random() < 0.05 else 0,
             step=step, steps=rng.choice([0, 7]), lost=lost, uncertain=uncertain,
@@ -77,13 +82,23 @@ def check_acks(replies: list[tuple[bytes, Any]], crew: Crew) -> None:
             assert reply.durable_seq <= seqs[reply.session]
 
 
-@pytest.mark.parametrize("segment_bytes", [4096, 1 << 20])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"segment_bytes": 4096},
+        {"segment_bytes": 1 << 20},
+        {"segment_bytes": 4096, "retain_bytes": 3000, "journal_bytes": 12_000, "max_series": 3},
+        {"segment_bytes": 1 << 20, "retain_bytes": 1500, "max_series": 2, "max_categories": 5},
+    ],
+    ids=lambda limits: " ".join(f"{name}={value}" for name, value in limits.items()),
+)
 @pytest.mark.parametrize("seed", range(6))
 def test_a_crash_at_any_point_gives_the_same_state_again(
-    tmp_path: Path, seed: int, segment_bytes: int
+    tmp_path: Path, seed: int, limits: dict[str, int]
 ) -> None:
-    core = Core(tmp_path / "0", overrides=OVERRIDES, retain_values=20, segment_bytes=segment_bytes)
+    core = Core(tmp_path / "0", overrides=OVERRIDES, retain_values=20, **limits)
     crew = Crew(seed, core)
+    folds = checkpoints = 0
     for crash in range(1, 9):
         core.handle(*crew.hello())
         for _ in range(crew.rng.randint(1, 25)):
@@ -91,17 +106,22 @@ def test_a_crash_at_any_point_gives_the_same_state_again(
             if crew.rng.random() < 0.5:
                 core.pass_s(crew.rng.choice([0.1, 1, 3]))
         core.settle()
+        folds, checkpoints = folds + core.engine.memory.folds, checkpoints + core.journal.checkpoints
         before = picture(core.state)
         core = crew.core = core.crashed(tmp_path / str(crash))
         assert picture(core.state) == before
         assert core.replay.ended == []
     core.close()
+    assert (folds > 0, checkpoints > 0) == ("retain_bytes" in limits, "journal_bytes" in limits)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_an_engine_that_crashed_gives_the_summaries_of_one_that_did_not(tmp_path: Path, seed: int) -> None:
     lives = Core(tmp_path / "lives", overrides=OVERRIDES, retain_values=20)
-    dies = Core(tmp_path / "dies", overrides=OVERRIDES, retain_values=20, segment_bytes=8192)
+    # The one that dies also writes checkpoints all the time, the other none.
+    dies = Core(
+        tmp_path / "dies", overrides=OVERRIDES, retain_values=20, segment_bytes=8192, journal_bytes=10_000
+    )
     crew = Crew(100 + seed, lives)
     for crash in range(6):
         hellos = crew.hello()
@@ -192,6 +212,16 @@ def test_a_session_that_is_silent_for_long_and_spoke_in_the_journal_is_not_forgo
     assert found["x"].num == 10
 
 
+def test_a_session_that_was_forgotten_and_came_back_keeps_its_newest_name(tmp_path: Path) -> None:
+    core = Core(tmp_path / "a", "manual")
+    first, second = Worker("w", "run"), Worker("w", "run")
+    core.handle(first.hello(), second.hello())
+    core.pass_s(8 * 86400)  # both are forgotten: the name is free
+    core.handle(second.hello(), second.batch("c", [("x", 0, [1.0])]))
+    with core.crashed(tmp_path / "b") as core:
+        (found,) = core.close_all()
+        assert found["x"].min_worker == "w"
+
 def test_with_durability_none_the_store_alone_goes_on(tmp_path: Path) -> None:
     with Core(tmp_path / "a", "manual", durability=Durability.NONE) as core:
         worker = Worker("w", "run")
@@ -225,3 +255,52 @@ def test_a_write_that_waits_for_its_round_survives_two_crashes_in_its_own_segmen
         core.handle(first.hello(), second.hello())
     with core:
         assert [each.period.step for each in core.close_all() if each.period.category == "c"][-1] == 777
+
+
+def test_a_folded_period_stays_folded_after_two_crashes(tmp_path: Path) -> None:
+    overrides = [("filler", "10ms")]
+    core = Core(tmp_path / "0", "manual", overrides=overrides, segment_bytes=4096, retain_bytes=4000)
+    worker = Worker("w", "run")
+
+    def fill(core: Core) -> None:
+        number = core.journal._current.number
+        while core.journal._current.number == number:
+            core.handle(worker.batch("filler", [("x", 0, [1.0])], core.clock.now_ns()))
+            core.pass_s(3)
+
+    core.handle(worker.hello(), worker.batch("c", [("x", 0, [1.0] * 300)], core.clock.now_ns()))
+    fill(core)
+    assert core.engine.memory.folds == 0
+    for _ in range(2):  # the second finds that the first was too much: of c, that segment has only the FOLD
+        core.handle(worker.batch("filler", [("x", 0, [2.0] * 200)], core.clock.now_ns()))
+    assert core.engine.memory.folds == 1
+    fill(core)
+    before = picture(core.state)["categories"]["run", "c"]
+    for crash in "ab":
+        core = core.crashed(tmp_path / crash)
+        core.handle(worker.hello())
+        fill(core)
+        assert picture(core.state)["categories"]["run", "c"] == before
+    core.close()
+
+
+def test_a_session_is_as_forgotten_after_a_crash_as_before_so_that_what_it_sends_then_stays(
+    tmp_path: Path,
+) -> None:
+    core = Core(tmp_path / "0", "manual", overrides=[("filler", "10ms")], segment_bytes=4096)
+    sleeper, other = Worker("sleeper", "run"), Worker("other", "run")
+    core.handle(sleeper.hello(), sleeper.batch("c", [("x", 0, [1.0])], core.clock.now_ns()))
+    core.pass_s(8 * 86400)
+    core.handle(other.hello())
+    while core.journal.segments < 2:
+        core.handle(other.batch("filler", [("x", 0, [1.0])], core.clock.now_ns()))
+        core.pass_s(3)
+    core = core.crashed(tmp_path / "a")
+    # It slept, its clock too, and goes on where it was; what it said before is stored, and its segment gone.
+    core.handle(other.hello(), other.write(1, "c"))
+    core.settle()
+    core.tick()
+    core.handle(sleeper.hello(), sleeper.batch("d", [("x", 0, [2.0])], core.clock.now_ns()))
+    assert seq_acked(core, sleeper.heartbeat()) == 2
+    with core.crashed(tmp_path / "b") as core:
+        assert pooled(core, "d") == [2.0]

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stats_aggregator.journal.decisions import (
+    Checkpointed,
     Closed,
     Entry,
+    Folded,
     Opened,
     SessionOpened,
     Skipped,
@@ -20,7 +22,9 @@ from stats_aggregator.journal.decisions import (
 from stats_aggregator.journal.segment import RecordKind
 
 int64 = st.integers(0, 2**63 - 1)
-entries = st.lists(st.builds(Entry, int64, st.booleans(), st.binary(max_size=5000)), max_size=8)
+entries = st.lists(
+    st.builds(Entry, int64, st.booleans(), st.binary(max_size=5000), st.booleans()), max_size=8
+)
 names = st.text(min_size=1, max_size=9)
 ids = st.binary(min_size=16, max_size=16)
 
@@ -36,8 +40,13 @@ def test_a_group_gives_back_its_frames(given_entries):
     ("kind", "bodies"),
     [
         (RecordKind.SESSION, st.builds(SessionOpened, ids, names, names, ids, int64)),
-        (RecordKind.GAP, st.builds(Skipped, ids, int64, names)),
-        (RecordKind.OPEN, st.builds(Opened, names, names, int64, int64, int64)),
+        (RecordKind.GAP, st.builds(Skipped, ids, int64, int64, names)),
+        (RecordKind.OPEN, st.builds(Opened, names, names, int64, int64, int64, int64, int64)),
+        (RecordKind.FOLD, st.builds(Folded, names, names, int64, int64)),
+        (
+            RecordKind.CHECKPOINT,
+            st.builds(Checkpointed, names, names, int64, int64, int64, int64, st.binary(max_size=99)),
+        ),
         (
             RecordKind.CLOSE,
             st.builds(

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from stats_aggregator.clock import Clock
 from stats_aggregator.errors import JournalFailed
-from stats_aggregator.journal.journal import Durability, Journal, NullJournal
+from stats_aggregator.journal.journal import Durability, Journal
+from stats_aggregator.journal.null_journal import NullJournal
 from stats_aggregator.journal.segment import RecordKind, segment_name
 from stats_aggregator.journal.segment_reader import segment_paths
 from tests.aggregator.journals import begin, contents_of, group, groups_in, plain

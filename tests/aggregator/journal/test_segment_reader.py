@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stats_aggregator.errors import JournalFailed, UnknownJournalVersion
+from stats_aggregator.errors import JournalFailed, MisnamedSegment, UnknownJournalVersion
 from stats_aggregator.journal.segment import (
     HEADER_BYTES,
     RecordKind,
@@ -60,7 +60,7 @@ def test_an_append_that_was_cut_counts_not_at_all(tmp_path: Path) -> None:
     for cut in range(start + 1, len(data)):
         path.write_bytes(data[:cut])
         contents = read_segment(path)
-        assert plain(contents) == whole[:3], cut
+        assert plain(contents) == whole[:4], cut
         assert contents.damage == [Damage(start, len(data[start:cut].rstrip(b"\0")), "torn tail")], cut
 
 
@@ -71,7 +71,7 @@ def test_an_append_whose_pages_came_in_another_order_counts_not_at_all(tmp_path:
     for lost in range(start, len(data)):
         path.write_bytes(data[:lost] + bytes([data[lost] ^ 0xFF]) + data[lost + 1 :])
         contents = read_segment(path)
-        assert plain(contents) == whole[:3], lost
+        assert plain(contents) == whole[:4], lost
         assert contents.damage == [Damage(start, len(data) - start, "torn tail")], lost
 
 
@@ -104,13 +104,13 @@ def test_damage_that_runs_into_a_torn_append_is_told_apart(tmp_path: Path) -> No
     path, data = written(tmp_path, TOGETHER)
     stored = read_segment(path).records
     whole = plain(read_segment(path))
-    # From the end of the second record into the first of the last append.
-    path.write_bytes(data[: stored[2].end - 1] + b"?" * 10 + data[stored[2].end + 9 :])
+    # From the end of the append before into the first record of the last.
+    path.write_bytes(data[: stored[3].end - 1] + b"?" * 10 + data[stored[3].end + 9 :])
     contents = read_segment(path)
-    assert plain(contents) == whole[:2]
-    start = stored[3].append_start
+    assert plain(contents) == whole[:3]
+    start = stored[4].append_start
     assert contents.damage == [
-        Damage(stored[2].start, start - stored[2].start, "damaged record"),
+        Damage(stored[3].start, start - stored[3].start, "damaged record"),
         Damage(start, len(data) - start, "torn tail"),
     ]
 
@@ -143,28 +143,45 @@ def test_any_damage_is_reported_and_nothing_is_made_up(
     assert not any(path.read_bytes()[covered:])
 
 
-@pytest.mark.parametrize("position", range(HEADER_BYTES))
-def test_an_unreadable_header_is_damage_as_a_whole_and_stays(tmp_path: Path, position: int) -> None:
+def test_a_flipped_byte_in_the_header_costs_nothing(tmp_path: Path) -> None:
     path, data = written(tmp_path, ONE_BY_ONE)
-    path.write_bytes(data[:position] + bytes([data[position] ^ 0x55]) + data[position + 1 :])
-    contents = read_segment(path)
-    assert (contents.header, contents.records) == (None, ())
-    assert contents.damage == (Damage(0, len(data), "unreadable header"),)
-    assert segment_paths(tmp_path) == [path]
+    whole = read_segment(path)
+    for position in range(HEADER_BYTES):
+        path.write_bytes(data[:position] + bytes([data[position] ^ 0x55]) + data[position + 1 :])
+        contents = read_segment(path)
+        assert (contents.header, plain(contents), contents.damage) == (whole.header, plain(whole), []), (
+            position
+        )
 
 
-@pytest.mark.parametrize("length", [0, 1, HEADER_BYTES - 1])
+def test_a_header_that_is_damaged_twice_is_damage_as_a_whole_and_stays(tmp_path: Path) -> None:
+    path, data = written(tmp_path, ONE_BY_ONE)
+    half = HEADER_BYTES // 2
+    for position in range(half):
+        broken = bytearray(data)
+        broken[position] ^= 0x55
+        broken[half + (position * 7 + 3) % half] ^= 0x55
+        path.write_bytes(broken)
+        contents = read_segment(path)
+        assert (contents.header, contents.records) == (None, ())
+        assert contents.damage == (Damage(0, len(data), "unreadable header"),)
+        assert segment_paths(tmp_path) == [path]
+
+
+@pytest.mark.parametrize("length", [0, 1, HEADER_BYTES // 2 - 1])
 def test_a_file_shorter_than_a_header_is_unreadable(tmp_path: Path, length: int) -> None:
     path, data = written(tmp_path, [])
     path.write_bytes(data[:length])
     assert read_segment(path).damage == (Damage(0, length, "unreadable header"),)
 
 
-def test_a_copy_under_another_name_is_not_read_beside_its_original(tmp_path: Path) -> None:
+def test_a_segment_under_the_name_of_another_is_refused_and_its_own_name_said(tmp_path: Path) -> None:
     path, _ = written(tmp_path, ONE_BY_ONE)
     copy = tmp_path / segment_name(2)
     shutil.copy(path, copy)
-    assert [bool(read_segment(each).records) for each in segment_paths(tmp_path)] == [True, False]
+    for read in (read_header, read_segment):
+        with pytest.raises(MisnamedSegment, match=f"{copy.name}: holds .* belongs in {path.name}; give it"):
+            read(copy)
 
 
 def test_segments_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -186,7 +203,7 @@ def test_a_segment_that_a_later_one_replaces_is_not_read(tmp_path: Path) -> None
 def test_another_version_is_refused_by_name(tmp_path: Path) -> None:
     path, data = written(tmp_path, ONE_BY_ONE)
     fields = data[:8] + (2).to_bytes(4, "little") + data[12:44]
-    path.write_bytes(fields + zlib.crc32(fields).to_bytes(4, "little") + data[48:])
+    path.write_bytes(2 * (fields + zlib.crc32(fields).to_bytes(4, "little")) + data[HEADER_BYTES:])
     with pytest.raises(
         UnknownJournalVersion, match="version 2 of the journal; this stats-aggregator reads 1"
     ):
@@ -202,7 +219,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_damaged_bytes_are_set_aside_beside_the_journal(tmp_path: Path) -> None:
     path, data = written(tmp_path / "journal", ONE_BY_ONE)
-    hit = read_segment(path).records[3]
+    hit = read_segment(path).records[4]
     assert hit.record.kind is RecordKind.GROUP
     damage = Damage(hit.start, hit.end - hit.start, "damaged record")
     for _ in range(2):  # a second start finds the same
@@ -224,5 +241,5 @@ def test_reading_goes_on_while_a_journal_is_written(tmp_path: Path) -> None:
     for count in range(1, 4):
         journal.append([group(b"x" * count)])
         (path,) = segment_paths(tmp_path)
-        assert [len(body) for _, body in plain(read_segment(path))[1:]] == list(range(1, count + 1))
+        assert [len(body) for _, body in plain(read_segment(path))[2:]] == list(range(1, count + 1))
     journal.close()

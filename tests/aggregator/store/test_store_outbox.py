@@ -1,7 +1,11 @@
 """The outbox and what the store lets go of: cursors, backlogs, retention."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
+from stats_aggregator.errors import StoreBusy
 from stats_aggregator.store.outbox import Outbox, PluginRow, WriterKey
 from stats_aggregator.store.store import Store
 from tests.aggregator.writers_process import put
@@ -195,3 +199,54 @@ def test_a_backlog_is_bounded_by_age(store, outbox, clock):
     clock.now_ns += 3 * DAY_NS
     assert outbox.trim() == [(key, 1)]
     assert outbox.position(key) == 1
+
+
+def test_what_is_left_counts_a_plugin_that_never_made_a_writer_and_none_that_does_not_run(store, outbox):
+    put(store, "r", "c", 1)
+    outbox.begin([plugin("csv"), plugin("dead", state="starting"), plugin("off", state="disabled")], 1)
+    put(store, "r", "c", 2)
+    put(store, "other", "c", 1)
+    store.add_property("other", "c", "hyperparameters", 1, bytes(16), 1)
+    outbox.delivered(writer(outbox, "csv"), 2)
+    # Of run r csv has all and dead none; of the other run both have none.
+    assert outbox.left() == (0 + 1) + (2 + 2)
+    outbox.note_plugin("dead", "set aside", "it died")
+    assert outbox.left() == 2
+
+
+def test_a_failing_writer_says_how_often_and_when_it_is_called_again(store, outbox):
+    outbox.begin([plugin("csv")], 0)
+    put(store, "r", "c", 1)
+    key = writer(outbox, "csv")
+    outbox.retries(key, 3, 77, "OSError: no")
+    (state,) = outbox.writer_states()
+    assert (state.state, state.failures, state.retry_ns, state.last_error) == (
+        "retrying", 3, 77, "OSError: no"
+    )  # fmt: skip
+    outbox.delivered(key, 1)
+    (state,) = outbox.writer_states()
+    assert (state.state, state.failures, state.retry_ns, state.last_error) == ("ok", 0, 0, "")
+
+
+def test_what_is_set_aside_again_after_a_crash_is_listed_once(store, outbox):
+    outbox.begin([plugin("csv")], 0)
+    put(store, "r", "c", 1)
+    key = writer(outbox, "csv")
+    for _ in range(2):
+        outbox.set_aside(key, 1, "period c #1", "ValueError: no")
+    with store.database.reading() as connection:
+        assert connection.execute("SELECT position, what FROM set_aside").fetchall() == [(1, "period c #1")]
+
+
+def test_a_start_with_nothing_new_writes_nothing(store, outbox):
+    rows = [plugin("csv", state="starting"), plugin("off", state="disabled", why="not named")]
+    outbox.begin(rows, 0)
+    outbox.note_plugin("csv", "loaded", "")
+    store.database.write("PRAGMA busy_timeout = 1", ())
+    with closing(sqlite3.connect(store.database.path, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        outbox.begin(rows, 5)
+        with pytest.raises(StoreBusy, match="another program is in the middle of writing"):
+            outbox.begin([*rows, plugin("new", state="starting")], 5)
+    outbox.begin(rows[1:], 5)
+    assert [(row.plugin, row.state) for row in outbox.plugins()] == [("csv", "disabled"), ("off", "disabled")]

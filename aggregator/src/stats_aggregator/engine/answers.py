@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from stats_aggregator_client.wire import Ack, Welcome, encode
 
 from .group import Group
 from .sessions import Session
+
+Credit = Callable[[Session], int]
+"""The window of unacknowledged bytes that a session is given now."""
 
 
 class Answers:
@@ -17,14 +20,14 @@ class Answers:
         self._server_id = server_id
         self._windows_ns = tuple(windows_ns)
 
-    def to_group(self, group: Group, credit_bytes: int) -> list[tuple[bytes, bytes]]:
+    def to_group(self, group: Group, credit: Credit) -> list[tuple[bytes, bytes]]:
         """Return `(peer, frame)` for all that a group answers; a refusal goes before the ACK behind it."""
         answers = [(peer, encode(reply)) for peer, reply in group.replies]
         for peer, session in group.welcomes.items():
-            answers.append((peer, self._welcome(session, credit_bytes, group.now_ns)))
+            answers.append((peer, self._welcome(session, credit(session), group.now_ns)))
         for peer, session in group.acks.items():
             if peer not in group.welcomes:
-                answers.append((peer, self.ack(session, credit_bytes, group.now_ns)))
+                answers.append((peer, self.ack(session, credit(session), group.now_ns)))
         return answers
 
     def ack(self, session: Session, credit_bytes: int, now_ns: int) -> bytes:

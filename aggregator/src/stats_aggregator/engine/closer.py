@@ -12,7 +12,7 @@ from typing import NamedTuple
 from stats_aggregator_api import Period
 from stats_aggregator_client.wire import Property
 
-from ..errors import StoreFull
+from ..errors import StoreBusy, StoreFull
 from ..pooling.summaries import summary_rows
 from ..store.store import Store, period_id
 from .state import EndedPeriod
@@ -37,7 +37,8 @@ class Closer:
     """Stores what the engine hands it, in order, each in one transaction.
 
     `stored` collects the pins of what is stored, for the journal; `on_stored` is called after each, on the
-    closer's thread. A full disk is waited out; any other error goes to `on_failure`, and nothing follows.
+    closer's thread. A full disk, and a store that another program writes to, are waited out, and `waits_for`
+    says for what; any other error goes to `on_failure`, and nothing follows.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Closer:
         self._submitted = 0
         self._done = 0
         self.stored: deque[object] = deque()
-        self.waiting_for_room = False
+        self.waits_for = ""
 
     @property
     def waiting(self) -> int:
@@ -74,9 +75,14 @@ class Closer:
         self._jobs.put(job)
 
     def stop(self, timeout_s: float) -> bool:
-        """Store what is waiting, end the thread, and return whether all of it is stored."""
+        """Store what is waiting, end the thread, and return whether all of it is stored.
+
+        Where it waits for something, that comes in half of the time or not at all.
+        """
         self._jobs.put(None)
-        self._thread.join(timeout_s)
+        self._thread.join(timeout_s / 2)
+        if not self.waits_for:
+            self._thread.join(timeout_s / 2)
         self._stopping.set()  # past the time, a wait for room on the disk ends too
         return self.waiting == 0
 
@@ -94,7 +100,7 @@ class Closer:
     def _tidy(self) -> None:
         try:
             self._store.tidy()
-        except StoreFull:
+        except (StoreFull, StoreBusy):
             pass  # even giving back room takes some: at a later turn
 
     def _store_job(self, job: Job) -> bool:
@@ -103,13 +109,14 @@ class Closer:
         while not self._stopping.is_set():
             try:
                 store()
-            except StoreFull as error:
-                if not self.waiting_for_room:
-                    log.error("waiting for room on the disk: %s", error)
-                self.waiting_for_room = True
+            except (StoreFull, StoreBusy) as error:
+                waits_for = "room on the disk" if isinstance(error, StoreFull) else "the lock of the store"
+                if self.waits_for != waits_for:
+                    log.error("waiting for %s: %s", waits_for, error)
+                self.waits_for = waits_for
                 self._stopping.wait(_RETRY_S)
                 continue
-            self.waiting_for_room = False
+            self.waits_for = ""
             self.stored.append(pin)
             self._on_stored()
             return True

@@ -7,8 +7,7 @@ decide, append to the journal and sync once, apply, and only then reply.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
 
 from stats_aggregator_client.wire import (
     Batch,
@@ -20,7 +19,6 @@ from stats_aggregator_client.wire import (
     RejectCode,
     Rewind,
     Status,
-    StatusReply,
     WireError,
     Write,
     decode,
@@ -28,16 +26,21 @@ from stats_aggregator_client.wire import (
 
 from ..clock import Clock
 from ..errors import JournalFull
-from ..journal.journal import Journal, NullJournal
-from ..periods.periods import OpenPeriod
-from ..pooling.accumulators import NotFinite
-from .answers import Answers
+from ..journal.journal import AnyJournal
+from ..periods.periods import PeriodKey
+from ..pooling.contents import num_values
+from .answers import Answers, Credit
 from .closer import Closer, RunBegan
 from .group import Group
+from .journal_limit import JournalLimit
 from .keeper import PeriodKeeper
+from .memory import Memory
+from .oddities import say_oddities
+from .raw_feed import RawFeed
 from .reception import Reception
+from .roll_call import RollCall
 from .sayings import Sayings
-from .sessions import Liveness, Session
+from .sessions import Session
 from .state import State
 
 log = logging.getLogger(__name__)
@@ -46,45 +49,38 @@ _MAX_WAITING = 2
 """Jobs that may wait for the closer before credit is withdrawn."""
 _MAX_BACKLOG = 1024
 """Jobs that may wait for the closer before nothing more is taken."""
-_JUDGE_EVERY_NS = 1_000_000_000
 
 Received = tuple[bytes, bytes]
 
 
-class RawFeed(Protocol):
-    """Where raw values go that a writer wants to see one by one; it never blocks."""
-
-    @property
-    def wanted(self) -> bool:
-        """Whether any writer wants to see raw values."""
-
-    def batch(self, run: str, category: str, ordinal: int, frame: bytes) -> None:
-        """Show a batch."""
-
-    def closed(self, run: str, category: str, ordinal: int) -> None:
-        """Say that a period's last batch was shown."""
+def _everybody(peer: bytes, frame: bytes) -> bool:
+    return True
 
 
 class Engine:
     """The one owner of journal and state.
 
     `handle` takes a group of `(peer, frame)`, `tick` lets time pass; both return the `(peer, frame)` replies
-    to send; `report` answers STATUS. While `stalled`, a group waits for room on the disk, and none is taken.
+    to send. `report` hears who asks for STATUS; `reaches` sends a frame to a peer, and says whether that is
+    connected. While `stalled`, a group waits for room on the disk, and none is taken.
     """
 
     def __init__(
         self,
         state: State,
-        journal: Journal | NullJournal,
+        journal: AnyJournal,
         closer: Closer,
         clock: Clock,
         feed: RawFeed,
-        report: Callable[[], Mapping[str, Any]],
+        report: Callable[[bytes], None],
         *,
         server_id: bytes,
         run: str,
         grace_ns: int,
         windows_ns: Sequence[int],
+        retain_bytes: int,
+        journal_bytes: int,
+        reaches: Callable[[bytes, bytes], bool] = _everybody,
     ) -> None:
         self.state = state
         self.journal = journal
@@ -92,19 +88,22 @@ class Engine:
         self.server_id = server_id
         self.run = run
         sayings = Sayings(log)
-        self.reception = Reception(state, server_id, run, sayings)
+        self._roll = RollCall(state.sessions, sayings)
+        self.reception = Reception(state, server_id, run, sayings, self._is_reached)
         self.keeper = PeriodKeeper(state, grace_ns, sayings)
         self._clock = clock
         self._feed = feed
         self._report = report
+        self._reaches = reaches
         self._sayings = sayings
+        self.memory = Memory(retain_bytes, sayings)
+        self._journal_limit = JournalLimit(journal, journal_bytes)
         self._grace_ns = grace_ns
         self._answers = Answers(server_id, windows_ns)
         self.stopping = False
         self._begun_runs: set[str] = set()
         self._waiting_group: Group | None = None
         self._credit_withdrawn = False
-        self._judged_ns = 0
 
     @property
     def stalled(self) -> bool:
@@ -116,6 +115,9 @@ class Engine:
         group = Group(self._clock.now_ns())
         # Who ignores the credit must not fill the memory with periods that wait for the closer.
         self.reception.stalled = self.stalled or self.closer.waiting > _MAX_BACKLOG
+        if not self.stalled:
+            for period, mantissa_bits in self.memory.to_fold(self.state.open_periods()):
+                group.fold(period, mantissa_bits)
         for peer, frame in received:
             try:
                 message = decode(frame)
@@ -133,23 +135,28 @@ class Engine:
             if session is not None:
                 session.batches += 1
                 session.values += len(message.values) // 8
-                self.keeper.batch(group, session, message, frame)
+                self.keeper.values(group, session, message, frame)
         elif isinstance(message, Hello):
             reception.hello(group, peer, message)
         elif isinstance(message, Heartbeat | Bye):
-            reception.life(group, peer, message)
-        elif isinstance(message, Partial | Property | Write | Rewind):
+            reception.life(group, peer, message, frame)
+        elif isinstance(message, Partial):
+            session = reception.admit(group, peer, message)
+            if session is not None:
+                session.values += num_values(message)
+                self.keeper.values(group, session, message, frame)
+        elif isinstance(message, Property | Write | Rewind):
             session = reception.admit(group, peer, message)
             if session is not None:
                 self._control(group, session, frame, message)
         elif isinstance(message, Status):
-            group.replies.append((peer, StatusReply(self._report())))
+            self._report(peer)
         else:
             text = f"{type(message).__name__} is no message for a daemon"
             reception.refuse_frame(group, peer, WireError(RejectCode.KIND, text))
 
     def _control(
-        self, group: Group, session: Session, frame: bytes, message: Partial | Property | Write | Rewind
+        self, group: Group, session: Session, frame: bytes, message: Property | Write | Rewind
     ) -> None:
         if isinstance(message, Write):
             self.keeper.write(group, session, message, frame)
@@ -171,6 +178,7 @@ class Engine:
                 self._waiting_group = group
                 return []
             self._apply(group)
+            self._journal_limit.keep(self.state)
         return self._replies(group)
 
     def _apply(self, group: Group) -> None:
@@ -180,38 +188,23 @@ class Engine:
             if session.run not in self._begun_runs:
                 self._begun_runs.add(session.run)
                 self.closer.submit(RunBegan(session.run, group.now_ns))
+        self.memory.grew(sum(len(frame) for _, frame in group.shown))
         for period, frame in group.shown if self._feed.wanted else ():
             self._feed.batch(*period.key, frame)
         for period in group.apply():
-            self._say_oddities(period)
+            say_oddities(self._sayings, period)
         for named in group.properties:
             self.closer.submit(named)
         for ended in group.ended:
             self.closer.submit(ended)
             self._feed.closed(*ended.period.key)
 
-    def _say_oddities(self, period: OpenPeriod) -> None:
-        """Log what producers should know of: NaN and infinities, and disagreement on an aggregation."""
-        run, category, _ = period.key
-        for odd in period.accumulator.take_oddities():
-            if isinstance(odd, NotFinite):
-                text = (
-                    f"is NaN or infinite, first from worker {odd.worker} (step {odd.step}); such values are "
-                    "counted apart"
-                )
-            else:
-                text = (
-                    f"came as {odd.taken.name} from worker {odd.worker} and as {odd.refused.name} from "
-                    f"worker {odd.other_worker}; the first stands for the period"
-                )
-            self._sayings.once((type(odd), run, category, odd.key), "%s of %s %s", odd.key, category, text)
-
     def _replies(self, group: Group) -> list[Received]:
-        return self._answers.to_group(group, self._credit_bytes())
+        return self._answers.to_group(group, self._credit())
 
-    def _credit_bytes(self) -> int:
+    def _credit(self) -> Credit:
         self._credit_withdrawn = self.stopping or self.stalled or self.closer.waiting > _MAX_WAITING
-        return 0 if self._credit_withdrawn else self.state.sessions.credit_bytes()
+        return (lambda session: 0) if self._credit_withdrawn else self.state.sessions.grant_bytes
 
     # Time.
 
@@ -219,8 +212,8 @@ class Engine:
         """Let time pass: free what is stored, close what is due, judge who is silent; return the replies."""
         self.release_stored()
         now_ns = self._clock.now_ns()
-        if now_ns - self._judged_ns >= _JUDGE_EVERY_NS:
-            self._judge_sessions(now_ns)
+        if self._roll.is_due(now_ns):
+            self._roll.call(now_ns)
             self.keeper.say_who_waits(now_ns)
         if self._waiting_group is not None:
             return self._try_again(self._waiting_group)
@@ -229,18 +222,24 @@ class Engine:
     def release_stored(self) -> None:
         """Let the journal give back the room of what is stored."""
         while self.closer.stored:
-            self.journal.release(self.closer.stored.popleft())
+            pin = self.closer.stored.popleft()
+            if isinstance(pin, PeriodKey):
+                self.state.unstored.pop(pin, None)
+            self.journal.release(pin)
 
-    def _judge_sessions(self, now_ns: int) -> None:
-        elapsed_s, self._judged_ns = (now_ns - self._judged_ns) / 1e9, now_ns
-        for session in self.state.sessions:
-            session.measure(elapsed_s)
-        for session, was in self.state.sessions.judge_all(now_ns):
-            if session.liveness is Liveness.LOST:
-                text = "worker %s of run %s is lost: unheard for a minute"
-                self._sayings.limited(text, session.worker, session.run)
-            elif was is Liveness.LOST and session.liveness is Liveness.ALIVE:
-                log.info("worker %s of run %s is back", session.worker, session.run)
+    def _is_reached(self, session: Session) -> bool:
+        # An ACK is what any connection may get at any time.
+        ack = self._answers.ack(session, self._credit()(session), self._clock.now_ns())
+        return session.peer is not None and self._reaches(session.peer, ack)
+
+    def was_away(self, away_ns: int) -> None:
+        """Take it that nobody listened for so long: a paused process, a disk that did not answer.
+
+        Nobody's silence in it counts, and as after a start nothing closes before workers could speak.
+        """
+        self._roll.forgive(away_ns)
+        if self.reception.first_hello_ns is not None:
+            self.reception.first_hello_ns = self._clock.now_ns()
 
     def _try_again(self, group: Group) -> list[Received]:
         try:
@@ -267,11 +266,11 @@ class Engine:
     def _give_credit_back(self, now_ns: int) -> list[Received]:
         if not self._credit_withdrawn:
             return []
-        credit = self._credit_bytes()
+        credit = self._credit()
         if self._credit_withdrawn:
             return []
-        connected = ((session, session.peer) for session in self.state.sessions)
-        return [(peer, self._answers.ack(session, credit, now_ns)) for session, peer in connected if peer]
+        ack, sessions = self._answers.ack, self.state.sessions
+        return [(peer, ack(session, credit(session), now_ns)) for peer, session in sessions.connected()]
 
     def close_misfits(self) -> None:
         """Close what another `every` left open before this start, and nothing would end now."""

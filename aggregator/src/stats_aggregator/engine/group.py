@@ -6,15 +6,18 @@ record are applied together, live and in a replay alike, so that both give the s
 
 from __future__ import annotations
 
-from stats_aggregator_client.wire import Batch, FromDaemon, Property
+from collections.abc import Sequence
 
-from ..journal.decisions import Entry, Opened, SessionOpened, Skipped, pack, pack_group
+from stats_aggregator_client.wire import Batch, FromDaemon, Partial, Property
+
+from .. import failpoints
+from ..journal.decisions import Entry, Folded, Opened, SessionOpened, Skipped, pack, pack_group
 from ..journal.segment import Record, RecordKind
 from ..periods.periods import OpenPeriod, PeriodKey
 from .sessions import Session
 from .state import EndedPeriod
 
-Contribution = tuple[Batch, str]
+Contribution = tuple[Batch | Partial, str]
 
 
 class _Part:
@@ -22,7 +25,7 @@ class _Part:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.batches: dict[PeriodKey, tuple[OpenPeriod, list[Contribution]]] = {}
+        self.contributions: dict[PeriodKey, tuple[OpenPeriod, list[Contribution]]] = {}
 
 
 class Group:
@@ -44,19 +47,20 @@ class Group:
         self.welcomes: dict[bytes, Session] = {}
         self.taken: dict[bytes, Session] = {}
         self.strangers: set[bytes] = set()
+        self._folds: list[tuple[OpenPeriod, int]] = []
         self._records: list[Record] = []
         self._parts: list[_Part] = []
         self._part = _Part()
 
-    def add_passing(self, frame: bytes) -> None:
-        """Take a batch that has nothing for any period."""
-        self._part.entries.append(Entry(0, False, frame))
+    def add_passing(self, entry: Entry) -> None:
+        """Take a message that has nothing for any period."""
+        self._part.entries.append(entry)
 
-    def add_batch(self, entry: Entry, period: OpenPeriod, batch: Batch, worker: str) -> None:
-        """Take a batch into its period."""
+    def add_values(self, entry: Entry, period: OpenPeriod, message: Batch | Partial, worker: str) -> None:
+        """Take a batch or PARTIAL into its period."""
         part = self._part
         part.entries.append(entry)
-        part.batches.setdefault(period.key, (period, []))[1].append((batch, worker))
+        part.contributions.setdefault(period.key, (period, []))[1].append((message, worker))
         self.shown.append((period, entry.frame))
         self.pins.add(period.key)
 
@@ -66,6 +70,10 @@ class Group:
         if period is not None:
             self.pins.add(period.key)
 
+    def add_bye(self, frame: bytes) -> None:
+        """Take a BYE, so that who has finished does not count as lost after a restart."""
+        self._part.entries.append(Entry(0, False, frame))
+
     def add_property(self, run: str, message: Property, frame: bytes) -> None:
         """Take a property, which the journal keeps until the store has it."""
         self._part.entries.append(Entry(0, False, frame))
@@ -74,7 +82,15 @@ class Group:
 
     def open(self, period: OpenPeriod) -> None:
         """Note that a period began, or that something else ends it."""
-        self._between(pack(RecordKind.OPEN, Opened(*period.key, period.start_ns, period.window_ns)))
+        limits = period.accumulator.limits
+        opened = Opened(*period.key, period.start_ns, period.window_ns, *limits)
+        self._between(pack(RecordKind.OPEN, opened))
+        self.pins.add(period.key)
+
+    def fold(self, period: OpenPeriod, mantissa_bits: int) -> None:
+        """Note, before any message of the group, that memory is short and a period keeps no values."""
+        self._between(pack(RecordKind.FOLD, Folded(*period.key, mantissa_bits)))
+        self._folds.append((period, mantissa_bits))
         self.pins.add(period.key)
 
     def close(self, ended: EndedPeriod) -> None:
@@ -116,13 +132,23 @@ class Group:
         return {
             worker
             for part in (*self._parts, self._part)
-            for batch, worker in part.batches.get(period.key, (period, []))[1]
-            if batch.counts
+            for message, sender in part.contributions.get(period.key, (period, []))[1]
+            for worker in _workers_of(message, sender)
         }
 
     def apply(self) -> list[OpenPeriod]:
         """Add the values to their periods, those of one GROUP record together; return the periods."""
-        touched = [found for part in self._parts for found in part.batches.values()]
-        for period, batches in touched:
-            period.accumulator.add(batches)
+        failpoints.reach("engine.apply.before")
+        for period, mantissa_bits in self._folds:
+            period.accumulator.fold(mantissa_bits)
+        touched = [found for part in self._parts for found in part.contributions.values()]
+        for period, messages in touched:
+            period.accumulator.add(messages)
+        failpoints.reach("engine.apply.after")
         return [period for period, _ in touched]
+
+
+def _workers_of(message: Batch | Partial, sender: str) -> Sequence[str]:
+    if isinstance(message, Partial):
+        return message.workers or (sender,)
+    return (sender,) if message.counts else ()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stats_aggregator_client.wire import Batch, Closing, Rewind, Write
+from stats_aggregator_client.wire import Batch, Closing, Partial, Rewind, Write
 
 from ..journal.decisions import Closed, Entry
-from ..periods.periods import Category, OpenPeriod, is_empty
+from ..periods.periods import Category, OpenPeriod
+from ..pooling.contents import is_empty
+from ..pooling.series import OVERFLOW
 from .group import Group
 from .sayings import Sayings
 from .sessions import Session
@@ -24,26 +26,38 @@ class PeriodKeeper:
         self._grace_ns = grace_ns
         self._sayings = sayings
 
-    def batch(self, group: Group, session: Session, batch: Batch, frame: bytes) -> None:
-        """Take a batch into the period it belongs to."""
-        category = self._category(group, session, batch.category)
-        self._hand_over(group, category, batch.closing)
-        period, start_ns, late = category.find(batch.t_last, group.now_ns)
+    def values(self, group: Group, session: Session, message: Batch | Partial, frame: bytes) -> None:
+        """Take a batch or PARTIAL into the period it belongs to."""
+        category, overflows = self._category(group, session, message.category)
+        self._hand_over(group, category, message.closing)
+        period, start_ns, late = category.find(message.t_last, group.now_ns)
         if period is None:
-            if category.by_time and is_empty(batch):
-                category.pass_by(batch, session.worker)
-                group.add_passing(frame)
+            if category.by_time and is_empty(message):
+                category.pass_by(message, session.worker)
+                group.add_passing(Entry(0, False, frame, overflows))
                 return
             period = self._open(group, category, start_ns)
-        category.admit(batch, session.worker, period, late)
-        group.add_batch(Entry(period.key.ordinal, late, frame), period, batch, session.worker)
+        category.admit(message, session.worker, period, late)
+        entry = Entry(period.key.ordinal, late, frame, overflows)
+        group.add_values(entry, period, message, session.worker)
         if category.crosses_boundary():
             self.close(group, category, period, "steps")
 
-    def _category(self, group: Group, session: Session, name: str) -> Category:
-        category = self._state.category(session.run, name)
+    def _category(self, group: Group, session: Session, name: str) -> tuple[Category, bool]:
+        """Return the category, and whether it is another one that stands in for want of room."""
+        overflows = not self._state.has_room(session.run, name)
+        if overflows:
+            self._sayings.once(
+                ("categories", session.run),
+                "there are %d categories, and no room for %s of run %s: it goes with others into %s",
+                len(self._state.categories),
+                name,
+                session.run,
+                OVERFLOW,
+            )
+        category = self._state.category(session.run, OVERFLOW if overflows else name)
         category.heard_ns = group.now_ns
-        return category
+        return category, overflows
 
     def _hand_over(self, group: Group, category: Category, closing: int) -> None:
         """Let WRITE end the category's periods, from the first message that says so on."""
@@ -64,7 +78,10 @@ class PeriodKeeper:
 
     def write(self, group: Group, session: Session, write: Write, frame: bytes) -> None:
         """Take a WRITE; where it ends a period without values, that one is closed too: the step moved."""
-        category = self._category(group, session, write.category)
+        category, overflows = self._category(group, session, write.category)
+        if overflows:
+            group.add_passing(Entry(0, False, frame, overflows))
+            return
         is_live, round_ = self._state.sessions.is_live, category.round
         late = round_.is_late(write.session, write.step <= category.axis.last, is_live)
         self._hand_over(group, category, Closing.WRITE)
@@ -81,7 +98,10 @@ class PeriodKeeper:
 
     def rewind(self, group: Group, session: Session, rewind: Rewind, frame: bytes) -> None:
         """End the category's periods and let its axis go back."""
-        category = self._category(group, session, rewind.category)
+        category, overflows = self._category(group, session, rewind.category)
+        if overflows:
+            group.add_passing(Entry(0, False, frame, overflows))
+            return
         for period in list(category.periods.values()):
             self.close(group, category, period, "rewind")
         category.rewind(rewind.step)
@@ -107,7 +127,9 @@ class PeriodKeeper:
             owed=owed,
         )
         category.finish(closed)
-        group.close(EndedPeriod(period, closed))
+        ended = EndedPeriod(period, closed)
+        self._state.unstored[period.key] = ended
+        group.close(ended)
 
     def due(self, now_ns: int) -> Iterator[tuple[Category, OpenPeriod, str]]:
         """Yield what ends by the clock, and why; the caller closes it before it asks for the next."""

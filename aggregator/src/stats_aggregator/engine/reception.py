@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 
 from stats_aggregator_api import name_fault
 from stats_aggregator_client.wire import (
@@ -24,17 +25,17 @@ from stats_aggregator_client.wire import (
 from ..journal.decisions import SessionOpened, Skipped
 from .group import Group
 from .sayings import Sayings
-from .sessions import Liveness, Session
+from .sessions import Liveness, Refused, Session
 from .state import State
 from .validity import Validator
 
 log = logging.getLogger(__name__)
 
-MAX_CATEGORIES = 10_000
 MAX_SESSIONS = 50_000
 """So many, each with the longest names, fit into the snapshot that begins a segment of the journal."""
 _MAX_INFO_ENTRIES = 8
 _MAX_INFO_CHARACTERS = 200
+_MAX_REFUSAL_CHARACTERS = 200
 
 Sequenced = Batch | Partial | Property | Write | Rewind
 
@@ -43,19 +44,29 @@ class Reception:
     """Keeps the sessions' side of the protocol: HELLO, sequence, duplicates, gaps and refusals.
 
     `received` counts messages by kind, `rejected` by reason. While `stalled`, nothing is taken: what comes is
-    dropped without a word, and sent again by the clients when there is room.
+    dropped without a word, and sent again by the clients when there is room. `is_reached` says whether the
+    connection of a session still stands.
     """
 
-    def __init__(self, state: State, server_id: bytes, run: str, sayings: Sayings) -> None:
+    def __init__(
+        self,
+        state: State,
+        server_id: bytes,
+        run: str,
+        sayings: Sayings,
+        is_reached: Callable[[Session], bool],
+    ) -> None:
         self.received: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self.stalled = False
         self.first_hello_ns: int | None = None
         self._state = state
         self._server_id = server_id
+        self._is_reached = is_reached
         self._run = run
         self._joined: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
+        self._back: Counter[str] = Counter()
         self._sayings = sayings
         self._validator = Validator(state.series_cache)
 
@@ -83,6 +94,9 @@ class Reception:
         if hello.server in (None, self._server_id):
             # Of another daemon's session nothing is missing here: the client begins a new one.
             self._skip_gap(group, session, hello.first_unacked)
+        # In case it never heard of them: the WELCOME behind them acknowledges their seqs.
+        missed = (refused for refused in session.refused if refused.seq >= hello.first_unacked)
+        group.replies.extend((peer, Reject(session.id, *refused)) for refused in missed)
         group.welcomes[peer] = session
 
     def _turn_away(self, group: Group, peer: bytes, hello: Hello, code: RejectCode, text: str) -> None:
@@ -94,11 +108,13 @@ class Reception:
         sessions = self._state.sessions
         session = sessions.get(hello.session)
         if session is not None:
-            if session.liveness is not Liveness.ALIVE:
-                log.info("worker %s is back", session.worker)
+            if session.liveness in (Liveness.LOST, Liveness.GONE):
+                self._back[run] += 1
+                if _is_worth_saying(self._back[run]):
+                    log.info("worker %s of run %s is back (%d so far)", session.worker, run, self._back[run])
             session.liveness = Liveness.ALIVE
             return session
-        worker = sessions.name_for(hello.worker, run, hello.process, group.now_ns)
+        worker = sessions.name_for(hello.worker, run, hello.process, group.now_ns, self._is_reached)
         session = Session(hello.session, worker, run, hello.process)
         sessions.add(session)
         group.open_session(SessionOpened(session.id, worker, run, hello.process, group.now_ns))
@@ -116,9 +132,9 @@ class Reception:
         self.received["gap"] += 1
         session.taken_seq = first_unacked - 1
         group.taken[session.id] = session
-        group.skip_gap(Skipped(session.id, session.taken_seq, text))
+        group.skip_gap(Skipped(session.id, session.taken_seq, 0, text))
 
-    def life(self, group: Group, peer: bytes, message: Heartbeat | Bye) -> None:
+    def life(self, group: Group, peer: bytes, message: Heartbeat | Bye, frame: bytes) -> None:
         """Take a HEARTBEAT, answered by ACK, or a BYE."""
         session = self._known(group, peer, message.session)
         if session is None:
@@ -128,6 +144,8 @@ class Reception:
             return
         session.said_bye = True
         session.liveness = Liveness.GONE
+        if not self.stalled:
+            group.add_bye(frame)
         self._done[session.run] += 1
         if _is_worth_saying(self._done[session.run]):
             done = self._done[session.run]
@@ -152,11 +170,10 @@ class Reception:
         return session
 
     def _check_room(self, session: Session, message: Sequenced) -> None:
-        categories = self._state.categories
-        if len(categories) >= MAX_CATEGORIES and (session.run, message.category) not in categories:
-            raise WireError(
-                RejectCode.FORBIDDEN, f"there are {MAX_CATEGORIES} categories, and no room for more"
-            )
+        # Each run past the limit has one category that takes all of its further ones.
+        if not self._state.may_take(session.run, message.category):
+            text = f"there are {len(self._state.categories)} categories, and no room for more"
+            raise WireError(RejectCode.FORBIDDEN, text)
 
     def _known(self, group: Group, peer: bytes, session_id: bytes) -> Session | None:
         session = self._state.sessions.on(peer)
@@ -213,9 +230,11 @@ class Reception:
         self._sayings.limited("refused a message of worker %s: %s", session.worker, error.text)
         session.taken_seq = seq
         group.taken[session.id] = session
-        group.refuse(Skipped(session.id, seq, error.text))
+        refused = Refused(seq, error.code, error.text[:_MAX_REFUSAL_CHARACTERS])
+        session.refused.append(refused)
+        group.refuse(Skipped(session.id, *refused))
         group.acks[peer] = session
-        group.replies.append((peer, Reject(session.id, seq, error.code, error.text)))
+        group.replies.append((peer, Reject(session.id, *refused)))
 
     def drop(self, reason: str, text: str) -> None:
         """Count a message that is dropped, and say so at most once a second."""

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import NamedTuple
 
 from ..clock import Clock
-from ..journal.journal import SEGMENT_BYTES, AnyJournal, Durability, Journal, NullJournal
-from ..journal.segment_reader import SegmentContents, read_segment, segment_paths, set_aside
+from ..errors import SettingError
+from ..journal.journal import SEGMENT_BYTES, AnyJournal, Durability, Journal
+from ..journal.null_journal import NullJournal
+from ..journal.segment_reader import (
+    TORN,
+    UNREADABLE,
+    SegmentContents,
+    move_aside,
+    read_segment,
+    segment_paths,
+    set_aside,
+)
+from ..periods.periods import PeriodKey
 from ..store.store import Store
-from .state import Replay, State
+from .losses import check_newest, check_stored, check_values, unstored
+from .replay import Replay
+from .state import State
 
 log = logging.getLogger(__name__)
 
@@ -31,56 +44,135 @@ def recover(
     store: Store,
     clock: Clock,
     segment_bytes: int = SEGMENT_BYTES,
+    *,
+    accept_loss: bool = False,
 ) -> Recovered:
     """Rebuild `state` from the journal in `directory`, and begin the journal's next segment.
 
     Damage is set aside and said, never deleted, and costs what it hit alone. Raises JournalError where the
-    directory cannot be read or written.
+    directory cannot be read or written, and AcknowledgedGone where whole files are gone that held what was
+    acknowledged, unless `accept_loss` says to go on without it, or less than full durability was wanted
+    anyway: then it counts as lost.
     """
-    closed = store.closed_ordinals()
-    replay = Replay(state, lambda key: key.ordinal in closed.get(key[:2], ()))
+    is_strict = durability is Durability.FULL and not accept_loss
+    if is_strict:
+        check_newest(directory)
+    read = _Reading(directory, Replay(state, _is_closed(store)))
+    replay = read.replay
+    found = unstored(store, state, replay)
+    if is_strict:
+        check_stored(store, found)
+    if is_strict and not read.is_damaged:
+        check_values(directory, replay)
+    owed: set[Hashable] = {*state.unstored, *(period.key for period in state.open_periods())}
     if durability is Durability.NONE:
-        return Recovered(NullJournal(), replay, 0)
-    pins: dict[int, set[Hashable]] = {}
-    damaged_bytes = 0
-    contents: SegmentContents | None = None
-    paths = segment_paths(directory)
-    for path in paths:
-        contents = read_segment(path, last=path == paths[-1])
-        damaged_bytes += _set_aside(directory, contents)
-        if contents.header is not None:
-            found = pins[contents.header.number] = set()
-            for stored in contents.records:
-                found.update(replay.apply(stored.record))
-    ended = {period.key for period, _ in replay.ended}
-    open_keys = {p.key for category in state.categories.values() for p in category.periods.values()}
-    owed = ended | open_keys | {(message.session, message.seq) for _, message in replay.properties}
+        _refuse_to_forget(directory, len(owed))
+        return Recovered(NullJournal(), replay, read.damaged_bytes)
+    for each in found:
+        store.give_up(each.run, each.category, each.ranges)
     clock.not_before(replay.last_ns)
     replay.freshen(clock.now_ns())
+    owed.update((message.session, message.seq) for _, message in replay.properties)
     journal = Journal.resume(
         directory,
         durability,
         snapshot=state.snapshot,
         clock=clock,
-        pins_of={number: found & owed for number, found in pins.items()},
-        rewrite=contents,
+        pins_of={number: pins & owed for number, pins in read.pins.items()},
+        rewrite=read.last,
+        renew=bool(replay.gone),
         segment_bytes=segment_bytes,
     )
-    if replay.records:
-        log.info("recovered %d records: %d open periods", replay.records, len(open_keys))
-    return Recovered(journal, replay, damaged_bytes)
+    read.move_unreadable()
+    if read.is_damaged:
+        _say_messages(replay)
+    _say(replay, sum(each.claimed for each in found), sum(1 for _ in state.open_periods()))
+    return Recovered(journal, replay, read.damaged_bytes)
 
 
-def _set_aside(directory: Path, contents: SegmentContents) -> int:
-    """Copy what is damaged to where a person can look at it, say so, and return how many bytes it is."""
-    for damage in contents.damage:
-        kept = set_aside(directory, contents.path, damage)
-        log.warning(
-            "%s: %s, %d bytes at %d; the bytes are kept in %s, and reading goes on behind them",
-            contents.path,
-            damage.reason,
-            damage.length,
-            damage.offset,
-            kept,
+class _Reading:
+    """The journal, read into a replay: what damage there is, and what each segment is kept for."""
+
+    def __init__(self, directory: Path, replay: Replay) -> None:
+        self.replay = replay
+        self.pins: dict[int, set[Hashable]] = {}
+        self.damaged_bytes = 0
+        self.is_damaged = False
+        """Whether a file is damaged otherwise than by a write that broke off."""
+        self.last: SegmentContents | None = None
+        self._directory = directory
+        self._unreadable: list[Path] = []
+        paths = segment_paths(directory)
+        for path in paths:
+            self.last = read_segment(path, last=path == paths[-1])
+            self._set_aside(self.last)
+            if self.last.header is not None:
+                self._apply(self.last.header.number, self.last)
+        replay.count_missing()
+
+    def _apply(self, number: int, contents: SegmentContents) -> None:
+        found = self.pins[number] = set()
+        for stored in contents.records:
+            found.update(self.replay.apply(stored.record))
+            for key in self.replay.restored:
+                # A checkpoint tells all of a period: earlier segments are needed for it no more.
+                for pins in self.pins.values():
+                    if pins is not found:
+                        pins.discard(key)
+            self.replay.restored.clear()
+
+    def _set_aside(self, contents: SegmentContents) -> None:
+        """Copy what is damaged to where a person can look at it, and say so."""
+        for damage in contents.damage:
+            self.damaged_bytes += damage.length
+            self.is_damaged = self.is_damaged or damage.reason != TORN
+            if damage.reason == UNREADABLE:
+                self._unreadable.append(contents.path)
+                continue
+            kept = set_aside(self._directory, contents.path, damage)
+            log.warning(
+                "%s: %s, %d bytes at %d; the bytes are kept in %s, and reading goes on behind them",
+                contents.path,
+                damage.reason,
+                damage.length,
+                damage.offset,
+                kept,
+            )
+
+    def move_unreadable(self) -> None:
+        """Move what is no segment at all out of the journal, once that goes on without it."""
+        for path in self._unreadable:
+            kept = move_aside(self._directory, path)
+            log.error("%s is damaged where it begins, or no segment at all; it is kept in %s", path, kept)
+
+
+def _is_closed(store: Store) -> Callable[[PeriodKey], bool]:
+    closed = store.closed_ordinals()
+    return lambda key: key.ordinal in closed.get(key[:2], ())
+
+
+def _refuse_to_forget(directory: Path, num_periods: int) -> None:
+    if num_periods:
+        raise SettingError(
+            "durability",
+            "none",
+            f"full or process: the journal in {directory} holds {num_periods} periods that are not stored",
         )
-    return sum(damage.length for damage in contents.damage)
+
+
+def _say(replay: Replay, lost_periods: int, open_periods: int) -> None:
+    if replay.records:
+        log.info("recovered %d records: %d open periods", replay.records, open_periods)
+    for key, missing in replay.gone.items():
+        text = "%s #%d: %d values are lost, with parts of the journal that are damaged or gone"
+        log.error(text, key.category, key.ordinal, missing)
+    if lost_periods:
+        log.error("%d periods that were closed are in no file any more: they are given up", lost_periods)
+
+
+def _say_messages(replay: Replay) -> None:
+    for worker, missing in replay.jumped.items():
+        log.error("%d messages of worker %s are lost with what is damaged", missing, worker)
+    if replay.strays:
+        text = "%d messages are of sessions whose beginning is damaged: they are lost"
+        log.error(text, replay.strays)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 _SECOND_NS = 1_000_000_000
 SILENT_AFTER_NS = 15 * _SECOND_NS
 LOST_AFTER_NS = 60 * _SECOND_NS
 FORGOTTEN_AFTER_NS = 7 * 86400 * _SECOND_NS
+_MAX_REFUSED = 32
 MIN_CREDIT_BYTES = 10_000
 MAX_CREDIT_BYTES = 8 << 20
 
@@ -24,12 +26,21 @@ class Liveness(Enum):
     GONE = "gone"
 
 
+class Refused(NamedTuple):
+    """A seq that was refused for good, with the code and text of its REJECT."""
+
+    seq: int
+    code: int
+    text: str
+
+
 @dataclass(slots=True)
 class Session:
     """One client object in one process.
 
     `taken_seq` is the last seq that the engine decided on, `durable_seq` the last one that is stored; they
-    differ only while a group is being written.
+    differ only while a group is being written. `refused` are the last seqs that were: a REJECT that is lost
+    on its way would read as an acknowledgement.
     """
 
     id: bytes
@@ -41,6 +52,7 @@ class Session:
     heard_ns: int = 0
     said_bye: bool = False
     peer: bytes | None = None
+    granted_bytes: int = 0
     nacked_seq: int = -1
     liveness: Liveness = Liveness.ALIVE
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -49,6 +61,7 @@ class Session:
     duplicates: int = 0
     values_per_s: float = 0.0
     counted_values: int = 0
+    refused: deque[Refused] = field(default_factory=lambda: deque(maxlen=_MAX_REFUSED))
 
     def measure(self, elapsed_s: float) -> None:
         """Take the rate of values since the last measurement into the moving average."""
@@ -77,6 +90,7 @@ class Sessions:
         self._ingress_bytes = ingress_bytes
         self._by_id: dict[bytes, Session] = {}
         self._by_peer: dict[bytes, Session] = {}
+        self._granted_bytes = 0
         self._by_name: dict[tuple[str, str], Session] = {}
 
     def __iter__(self) -> Iterator[Session]:
@@ -88,6 +102,10 @@ class Sessions:
     def get(self, session_id: bytes) -> Session | None:
         """Return the session with this id."""
         return self._by_id.get(session_id)
+
+    def connected(self) -> list[tuple[bytes, Session]]:
+        """Return every connection with the session that speaks on it."""
+        return list(self._by_peer.items())
 
     def on(self, peer: bytes) -> Session | None:
         """Return the session that said HELLO on this connection."""
@@ -116,21 +134,39 @@ class Sessions:
         session.peer = peer
         self._by_peer[peer] = session
 
-    def name_for(self, wished: str, run: str, process: bytes, now_ns: int) -> str:
-        """Return the worker's name: as wished, or with a suffix where another live process has it."""
+    def name_for(
+        self, wished: str, run: str, process: bytes, now_ns: int, is_reached: Callable[[Session], bool]
+    ) -> str:
+        """Return the worker's name: as wished, or with a suffix where another live process has it.
+
+        Live is who was heard of late, on a connection that still stands: so the successor of one that was
+        killed a moment ago keeps its name.
+        """
         name, number = wished, 1
         while (holder := self._by_name.get((run, name))) is not None:
             is_live = holder.peer is not None and holder.judge(now_ns) is Liveness.ALIVE
             if holder.process == process or not is_live:
                 break
+            if not is_reached(holder):
+                self._disconnect(holder)
+                break
             number += 1
             name = f"{wished}#{number}"
         return name
 
-    def credit_bytes(self) -> int:
-        """Return the window of unacknowledged bytes that each connected session may have."""
+    def grant_bytes(self, session: Session) -> int:
+        """Return the window of unacknowledged bytes that the session has from now on.
+
+        Those who came early keep theirs until they are told again: a newcomer gets its share of all as far as
+        half of what is left allows, so that all windows together stay within the limit at every moment.
+        """
         share = self._ingress_bytes // max(1, len(self._by_peer))
-        return min(max(share, MIN_CREDIT_BYTES), MAX_CREDIT_BYTES)
+        left = self._ingress_bytes - (self._granted_bytes - session.granted_bytes)
+        granted = max(min(share, left // 2, MAX_CREDIT_BYTES), MIN_CREDIT_BYTES)
+        if session.peer is not None:
+            self._granted_bytes += granted - session.granted_bytes
+            session.granted_bytes = granted
+        return granted
 
     def live_workers(self, run: str) -> set[str]:
         """Return the workers of a run that are alive, by the last judgement, if only on their way back."""
@@ -141,13 +177,19 @@ class Sessions:
         session = self._by_id.get(session_id)
         return session is not None and session.liveness is Liveness.ALIVE
 
-    def judge_all(self, now_ns: int) -> list[tuple[Session, Liveness]]:
+    def forgive(self, away_ns: int) -> None:
+        """Hold nobody's silence against them while nobody listened."""
+        for session in self:
+            if session.liveness in (Liveness.ALIVE, Liveness.SILENT):
+                session.heard_ns += away_ns
+
+    def judge_all(self, now_ns: int) -> list[Session]:
         """Judge every session anew, forget the ones unheard for seven days, and return what changed."""
         changed = []
         for session in list(self._by_id.values()):
             was, session.liveness = session.liveness, session.judge(now_ns)
             if was is not session.liveness:
-                changed.append((session, was))
+                changed.append(session)
             if session.liveness in (Liveness.GONE, Liveness.LOST):
                 # A lost worker that comes back on the same connection is asked for HELLO.
                 self._disconnect(session)
@@ -155,10 +197,17 @@ class Sessions:
                 self._forget(session)
         return changed
 
+    def forget_all_but(self, known: Container[bytes]) -> None:
+        """Forget every session whose id is not among `known`."""
+        for session in [session for session in self if session.id not in known]:
+            self._forget(session)
+
     def _disconnect(self, session: Session) -> None:
         if session.peer is not None:
             self._by_peer.pop(session.peer, None)
             session.peer = None
+            self._granted_bytes -= session.granted_bytes
+            session.granted_bytes = 0
 
     def _forget(self, session: Session) -> None:
         # Its connection too: what it said there would be taken, and no snapshot would know of it.

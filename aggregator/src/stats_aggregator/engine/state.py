@@ -1,27 +1,27 @@
-"""State: what the engine knows, and how the journal's records rebuild it."""
+"""State: what the engine knows, and what a snapshot tells of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
 
-from stats_aggregator_client.wire import Batch, Property, Rewind, WireError, Write, decode
-
-from ..journal.decisions import Closed, Entry, Opened, SessionOpened, Skipped, unpack, unpack_group
-from ..journal.segment import Record, RecordKind
+from ..journal.decisions import Closed
 from ..periods.axis import Axis, WriteRound
-from ..periods.every import Every
+from ..periods.every import Every, Mode
 from ..periods.periods import Category, OpenPeriod, PeriodKey
-from ..pooling.accumulators import Accumulator
-from ..pooling.series import SeriesCache
+from ..pooling.accumulators import Accumulator, Limits
+from ..pooling.series import OVERFLOW, SeriesCache
 from ..store.ordinals import LastPeriod
-from .sessions import LOST_AFTER_NS, Liveness, Session, Sessions
+from .sessions import Liveness, Refused, Session, Sessions
 
 _MAX_SENDERS = 100_000
+_MAX_REFUSALS = 20_000
+_MAX_OVERFLOWING_RUNS = 1000
+"""So many categories there are past the limit, one in each run that has more than there is room for."""
 
 
 class Cut(NamedTuple):
@@ -45,6 +45,28 @@ class EndedPeriod(NamedTuple):
     closed: Closed
 
 
+class Told(NamedTuple):
+    """What a snapshot tells of a period that was not stored then; `closed` is its CLOSE, or None."""
+
+    key: PeriodKey
+    start_ns: int
+    window_ns: int
+    taken: int
+    late: int
+    lost: int
+    uncertain: int
+    closed: Closed | None
+
+
+class Claim(NamedTuple):
+    """What a snapshot tells of a category: all its ordinals before the next were stored then, but `told`."""
+
+    run: str
+    category: str
+    next_ordinal: int
+    told: tuple[Told, ...]
+
+
 class State:
     """Sessions and categories; `replay` and the engine change it by the same calls."""
 
@@ -52,7 +74,8 @@ class State:
         self,
         cut: Cut,
         ingress_bytes: int,
-        retain_values: int,
+        limits: Limits,
+        max_categories: int,
         last_periods: Mapping[tuple[str, str], LastPeriod] = MappingProxyType({}),
     ) -> None:
         """`last_periods` are the newest that the store has as closed, by run and category."""
@@ -61,57 +84,105 @@ class State:
         self.sessions = Sessions(ingress_bytes)
         self.categories: dict[tuple[str, str], Category] = {}
         self.series_cache = SeriesCache()
-        self._retain_values = retain_values
+        self.unstored: dict[PeriodKey, EndedPeriod] = {}
+        """Periods that have ended and are still on their way into the store, by key."""
+        self._limits = limits
+        self._max_categories = max_categories
+
+    def has_room(self, run: str, name: str) -> bool:
+        """Return whether the category is there, or can be made; else OVERFLOW stands in for it."""
+        return len(self.categories) < self._max_categories or (run, name) in self.categories
+
+    def may_take(self, run: str, name: str) -> bool:
+        """Return whether the category, or the one that stands in for it, is there or can be made."""
+        least = self.has_room(run, name) or (run, OVERFLOW) in self.categories
+        return least or len(self.categories) < self._max_categories + _MAX_OVERFLOWING_RUNS
 
     def category(self, run: str, name: str) -> Category:
         """Return the category, made at its first word."""
         found = self.categories.get((run, name))
         if found is None:
-            found = self.categories[run, name] = Category(run, name, self.cut.of(name))
+            every = self.cut.of(name)
+            if name == OVERFLOW and every.mode is not Mode.TIME:
+                every = Every(Mode.TIME)  # nobody writes it, and the steps in it are of many
+            found = self.categories[run, name] = Category(run, name, every)
             last = self._last_periods.get((run, name))
             if last is not None:
                 found.go_on_after(last.ordinal, last.step, last.end)
         return found
 
-    def accumulator(self) -> Accumulator:
-        """Return an empty accumulator."""
-        return Accumulator(self._retain_values, self.series_cache)
+    def open_periods(self) -> Iterator[OpenPeriod]:
+        """Yield every open period."""
+        return (period for category in self.categories.values() for period in category.periods.values())
+
+    def accumulator(self, limits: Limits | None = None) -> Accumulator:
+        """Return an empty accumulator, of the limits of today unless others are given."""
+        return Accumulator(limits or self._limits, self.series_cache)
 
     def snapshot(self) -> bytes:
         """Return what a replay needs once earlier segments are gone; values stand in segments alone.
 
         Who has sent to a category is told as far as there is room: the others are known again when they send.
         """
-        left = _MAX_SENDERS
-        sessions = [(s.id, s.worker, s.run, s.process, s.taken_seq, s.heard_ns) for s in self.sessions]
+        left, refusals_left = _MAX_SENDERS, _MAX_REFUSALS
+        unstored: dict[tuple[str, str], list[tuple[OpenPeriod, Closed | None]]] = {}
+        for period, closed in self.unstored.values():
+            unstored.setdefault(period.key[:2], []).append((period, closed))
+        sessions = [
+            (
+                s.id, s.worker, s.run, s.process, s.taken_seq, s.heard_ns, s.said_bye,
+                list(s.refused) if (refusals_left := refusals_left - len(s.refused)) >= 0 else [],
+            )
+            for s in self.sessions
+        ]  # fmt: skip
         categories = [
             (
                 c.run, c.name, c.next_ordinal, c.closed_through_ns, c.written_by_producer,
                 c.axis.absolute, c.axis.counted, c.axis.last, c.round.straggler, sorted(c.round.writers),
                 sorted(c.round.written), sorted(c.round.owed),
                 sorted(c.senders) if (left := left - len(c.senders)) >= 0 else [],
+                [
+                    (p.key.ordinal, p.start_ns, p.window_ns, p.taken, p.late, p.lost, p.uncertain, closed)
+                    for p, closed in [
+                        *((period, None) for period in c.periods.values()),
+                        *unstored.get((c.run, c.name), ()),
+                    ]
+                ],
             )
             for c in self.categories.values()
         ]  # fmt: skip
         packed: bytes = msgpack.packb((sessions, categories))
         return packed
 
-    def restore(self, snapshot: bytes) -> None:
-        """Take in a snapshot; where records before it were read too, it says the same."""
+    def restore(self, snapshot: bytes) -> list[Claim]:
+        """Take in a snapshot; where records before it were read too, it says the same.
+
+        Returns what it says of periods, for comparison with what the journal tells of them.
+        """
+        claims = []
         sessions, categories = msgpack.unpackb(snapshot, use_list=False)
-        for session_id, worker, run, process, seq, heard_ns in sessions:
+        for session_id, worker, run, process, seq, heard_ns, said_bye, refused in sessions:
             session = self._session(session_id, worker, run, process)
+            session.worker, session.run, session.process = worker, run, process
+            session.said_bye = said_bye
+            session.refused.clear()
+            session.refused.extend(Refused(*told) for told in refused)
             session.durable_seq = session.taken_seq = max(session.taken_seq, seq)
             session.heard_ns = max(session.heard_ns, heard_ns)
+        # One that was forgotten may stand in earlier records still, and would be lost when they go.
+        self.sessions.forget_all_but({session_id for session_id, *_ in sessions})
         for run, name, ordinal, closed_through_ns, by_producer, *fields in categories:
             category = self.category(run, name)
             category.next_ordinal = max(category.next_ordinal, ordinal)
             category.closed_through_ns = max(category.closed_through_ns, closed_through_ns)
             category.written_by_producer = category.written_by_producer or by_producer
-            absolute, counted, last, straggler, writers, written, owed, senders = fields
+            absolute, counted, last, straggler, writers, written, owed, senders, periods = fields
             category.axis = Axis(absolute, counted, last)
             category.round = WriteRound(set(writers), set(written), set(owed), straggler)
             category.senders.update(senders)
+            told = tuple(_told(PeriodKey(run, name, period[0]), period[1:]) for period in periods)
+            claims.append(Claim(run, name, ordinal, told))
+        return claims
 
     def _session(self, session_id: bytes, worker: str, run: str, process: bytes) -> Session:
         found = self.sessions.get(session_id)
@@ -121,128 +192,7 @@ class State:
         return found
 
 
-class Replay:
-    """Rebuilds a state from the journal's records; it decides nothing anew.
-
-    `is_closed` says whether the store has a period. What comes out beside the state: `ended` (CLOSE stands
-    in the journal, the store lacks it), `properties` and `pins` (what each segment holds that is not stored).
-    """
-
-    def __init__(self, state: State, is_closed: Callable[[PeriodKey], bool]) -> None:
-        self._state = state
-        self._is_closed = is_closed
-        self.ended: list[EndedPeriod] = []
-        self.properties: list[tuple[str, Property]] = []
-        self.records = 0
-        self.duplicates = 0
-        self.last_ns = 0
-        self._spoke: dict[bytes, Session] = {}
-
-    def apply(self, record: Record) -> Iterable[object]:
-        """Apply one record; return the pins of its segment that it adds."""
-        self.records += 1
-        body = bytes(record.body[0])
-        if record.kind is RecordKind.GROUP:
-            return self._group(unpack_group(body))
-        if record.kind is RecordKind.SNAPSHOT:
-            self._state.restore(body)
-        elif record.kind is RecordKind.SESSION:
-            self._session(unpack(SessionOpened, body))
-        elif record.kind in (RecordKind.TOMBSTONE, RecordKind.GAP):
-            self._skip(unpack(Skipped, body))
-        elif record.kind is RecordKind.OPEN:
-            return self._open(unpack(Opened, body))
-        elif record.kind is RecordKind.CLOSE:
-            return self._close(unpack(Closed, body))
-        return ()
-
-    def _session(self, body: SessionOpened) -> None:
-        session = self._state.sessions.get(body.session)
-        if session is None:
-            session = Session(body.session, body.worker, body.run, body.process, liveness=Liveness.LOST)
-        session.heard_ns = max(session.heard_ns, body.heard_ns)
-        self.last_ns = max(self.last_ns, body.heard_ns)
-        self._state.sessions.add(session)
-
-    def _skip(self, body: Skipped) -> None:
-        session = self._state.sessions.get(body.session)
-        if session is not None:
-            session.taken_seq = session.durable_seq = max(session.taken_seq, body.seq)
-
-    def _open(self, body: Opened) -> Iterable[object]:
-        category = self._state.category(body.run, body.category)
-        category.next_ordinal = max(category.next_ordinal, body.ordinal + 1)
-        # A window may begin, and end, up to its own length ahead of the moment of the decision.
-        self.last_ns = max(self.last_ns, body.start_ns - body.window_ns)
-        key = PeriodKey(body.run, body.category, body.ordinal)
-        if self._is_closed(key):
-            return ()
-        category.open(body.ordinal, body.start_ns, body.window_ns, self._state.accumulator())
-        return (key,)
-
-    def _group(self, entries: list[Entry]) -> Iterable[object]:
-        pins: set[object] = set()
-        joined: dict[PeriodKey, tuple[OpenPeriod, list[tuple[Batch, str]]]] = {}
-        for entry in entries:
-            try:
-                message = decode(entry.frame)
-            except WireError:
-                continue  # it was valid when it was written: a frame of a version to come
-            if not isinstance(message, Batch | Property | Write | Rewind):
-                continue
-            session = self._state.sessions.get(message.session)
-            if session is None or message.seq <= session.taken_seq:
-                self.duplicates += 1
-                continue
-            session.taken_seq = session.durable_seq = message.seq
-            self._spoke[session.id] = session
-            if isinstance(message, Property):
-                self.properties.append((session.run, message))
-                pins.add((message.session, message.seq))
-                continue
-            category = self._state.category(session.run, message.category)
-            if isinstance(message, Write):
-                category.take_write(message, entry.late, 0)
-                pins.update(period.key for period in category.periods.values())
-            elif isinstance(message, Rewind):
-                category.rewind(message.step)
-            elif entry.ordinal == 0:
-                category.pass_by(message, session.worker)
-            else:
-                period = self._period_of(category, entry, message)
-                category.admit(message, session.worker, period, entry.late)
-                if period is not None:
-                    pins.add(period.key)
-                    joined.setdefault(period.key, (period, []))[1].append((message, session.worker))
-        for period, batches in joined.values():
-            period.accumulator.add(batches)
-        return pins
-
-    def _period_of(self, category: Category, entry: Entry, batch: Batch) -> OpenPeriod | None:
-        """Return the period of an entry, or None where the store has it as closed."""
-        period = category.periods.get(entry.ordinal)
-        if period is not None or self._is_closed(PeriodKey(category.run, category.name, entry.ordinal)):
-            return period
-        # Its OPEN was damaged: that must not cost the values.
-        window_ns = category.window_ns if category.by_time else 0
-        start_ns = self.last_ns if entry.late else batch.t_last
-        start_ns -= start_ns % (window_ns or 1)
-        return category.open(entry.ordinal, start_ns, window_ns, self._state.accumulator())
-
-    def freshen(self, now_ns: int) -> None:
-        """Let the sessions that spoke in the records count as heard a minute ago.
-
-        The records do not say when they spoke, and a row that is forgotten too early would let what is in
-        the journal be counted again.
-        """
-        for session in self._spoke.values():
-            session.heard_ns = max(session.heard_ns, now_ns - LOST_AFTER_NS)
-
-    def _close(self, body: Closed) -> Iterable[object]:
-        category = self._state.category(body.run, body.category)
-        period = category.finish(body)
-        self.last_ns = max(self.last_ns, body.end_ns - body.window_ns)
-        if period is None:
-            return ()
-        self.ended.append(EndedPeriod(period, body))
-        return (period.key,)
+def _told(key: PeriodKey, fields: Sequence[Any]) -> Told:
+    start_ns, window_ns, taken, late, lost, uncertain, closed = fields
+    ended = Closed(*closed) if closed else None
+    return Told(key, start_ns, window_ns, taken, late, lost, uncertain, ended)

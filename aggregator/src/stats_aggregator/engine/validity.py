@@ -7,6 +7,7 @@ import numpy as np
 from stats_aggregator_api import StatsPropertyType, name_fault
 from stats_aggregator_client.wire import Batch, Partial, Property, RejectCode, Rewind, WireError, Write
 
+from ..pooling.part_table import PartTable
 from ..pooling.remembered import Remembered
 from ..pooling.series import SeriesCache
 
@@ -30,7 +31,7 @@ class Validator:
         if isinstance(message, Batch):
             self._check_columns(message)
         elif isinstance(message, Partial):
-            raise WireError(RejectCode.UNSUPPORTED, "this daemon does not merge partials yet; send batches")
+            self._check_partial(message)
         elif isinstance(message, Property):
             self._check_property(message)
 
@@ -65,6 +66,12 @@ class Validator:
                 RejectCode.COLUMN,
                 f"the counts add up to {total}, but there are {len(batch.values) // 8} values",
             )
+
+    def _check_partial(self, partial: Partial) -> None:
+        series = self._series_cache.get(partial.series) if partial.series else ()
+        if len(series) != len(partial.parts):
+            raise WireError(RejectCode.COLUMN, f"{len(series)} series, but {len(partial.parts)} parts")
+        PartTable(partial)
 
     def _total(self, packed: bytes) -> int:
         counts = np.frombuffer(packed, dtype="<u4")

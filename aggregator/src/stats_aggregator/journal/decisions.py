@@ -1,7 +1,8 @@
 """Decisions: the bodies of the journal's records, so that a replay decides nothing anew.
 
 All are MessagePack arrays but GROUP, which keeps the frames as they were received: a uint32 count, then for
-each frame an int64 triple (ordinal of its period or 0, whether it is late, its length), then the frames.
+each frame an int64 triple (ordinal of its period or 0; 1 where it is late, and 2 where its category had no
+room of its own, added up; its length), then the frames.
 """
 
 from __future__ import annotations
@@ -28,21 +29,51 @@ class SessionOpened(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A session's seqs up to `seq` are consumed: refused (TOMBSTONE), or gone for good (GAP)."""
+    """A session's seqs up to `seq` are consumed: refused with a RejectCode (TOMBSTONE), or gone (GAP)."""
 
     session: bytes
     seq: int
+    code: int
     text: str
 
 
 class Opened(NamedTuple):
-    """A period began, or something else ends it now; `window_ns` is 0 where time does not end it."""
+    """A period began, or something else ends it now; `window_ns` is 0 where time does not end it.
+
+    What it may hold stands here, so that a replay under other settings keeps and folds the same.
+    """
 
     run: str
     category: str
     ordinal: int
     start_ns: int
     window_ns: int
+    retain_values: int
+    max_series: int
+
+
+class Folded(NamedTuple):
+    """For want of memory a period keeps no values from here on, only buckets of at most `mantissa_bits`."""
+
+    run: str
+    category: str
+    ordinal: int
+    mantissa_bits: int
+
+
+class Checkpointed(NamedTuple):
+    """One of `pieces` of all that an open period holds, so that older segments may go.
+
+    `num_values` are those that it holds, also where a piece is damaged.
+    """
+
+    run: str
+    category: str
+    ordinal: int
+    num_values: int
+    piece: int
+    pieces: int
+    data: bytes
 
 
 class Closed(NamedTuple):
@@ -64,14 +95,18 @@ class Closed(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A frame of a GROUP and where it belongs; `late` for its window, or for its round of WRITEs."""
+    """A frame of a GROUP and where it belongs; `late` for its window, or for its round of WRITEs.
+
+    Where it `overflows`, there was no room for its category, and another one stands in.
+    """
 
     ordinal: int
     late: bool
     frame: bytes
+    overflows: bool = False
 
 
-Body = TypeVar("Body", SessionOpened, Skipped, Opened, Closed)
+Body = TypeVar("Body", SessionOpened, Skipped, Opened, Folded, Checkpointed, Closed)
 
 
 def pack(kind: RecordKind, body: Sequence[Any]) -> Record:
@@ -86,7 +121,11 @@ def unpack(body_type: type[Body], body: bytes) -> Body:
 
 def pack_group(entries: Sequence[Entry]) -> Record:
     """Return the GROUP record of these frames; they are not copied."""
-    numbers = [number for entry in entries for number in (entry.ordinal, entry.late, len(entry.frame))]
+    numbers = [
+        number
+        for ordinal, late, frame, overflows in entries
+        for number in (ordinal, late + 2 * overflows, len(frame))
+    ]
     head = _COUNT.pack(len(entries)) + struct.pack(f"<{len(numbers)}q", *numbers)
     return Record(RecordKind.GROUP, [head, *(entry.frame for entry in entries)])
 
@@ -97,7 +136,7 @@ def unpack_group(body: bytes) -> list[Entry]:
     numbers = struct.unpack_from(f"<{3 * count}q", body, _COUNT.size)
     at = _COUNT.size + 24 * count
     entries = []
-    for ordinal, late, length in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
-        entries.append(Entry(ordinal, bool(late), body[at : at + length]))
+    for ordinal, flags, length in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
+        entries.append(Entry(ordinal, bool(flags & 1), body[at : at + length], bool(flags & 2)))
         at += length
     return entries

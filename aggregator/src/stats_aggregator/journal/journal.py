@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 from pathlib import Path
 
+from .. import failpoints
 from ..clock import Clock
-from ..errors import JournalFailed, JournalFull
+from ..errors import JournalFailed, JournalFull, journal_error
+from .newest import newest_number, note_newest
+from .null_journal import NullJournal
 from .segment import SUFFIX, Record, RecordKind, segment_number
 from .segment_reader import SegmentContents, all_segment_paths, read_header, segment_paths
 from .segment_writer import UNPUBLISHED, SegmentWriter, sync_directory
@@ -74,6 +77,8 @@ class Journal:
         self._failure: JournalFailed | None = None
         self.syncs = 0
         """How many appends were synced."""
+        self.checkpoints = 0
+        """How many times older segments were made dispensable."""
         self.last_sync_s = 0.0
         """How long the last of these syncs took, in seconds."""
         self._make_directory()
@@ -90,16 +95,17 @@ class Journal:
         clock: Clock,
         pins_of: Mapping[int, Iterable[Hashable]],
         rewrite: SegmentContents | None = None,
+        renew: bool = False,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> Journal:
         """Go on after recovery, in an empty directory too.
 
         `pins_of` tells, by number, what still pins each segment that was read; a segment without any is
         removed. `rewrite` is what was read of the last one, None where there was none; a rewritten segment
-        has the pins of the old one, and the journal goes on in it. `snapshot` tells the recovered state. A
-        file whose header is unreadable stays for a person to look at. Raises as the constructor.
+        has the pins of the old one, and the journal goes on in it, or, with `renew`, in one more. `snapshot`
+        tells the recovered state. A file whose header is unreadable is left alone. Raises as the constructor.
         """
-        number = max(map(segment_number, all_segment_paths(directory)), default=0) + 1
+        number = max([newest_number(directory), *map(segment_number, all_segment_paths(directory))]) + 1
         readable = rewrite if rewrite and rewrite.header else None
         journal = cls(
             directory,
@@ -112,8 +118,9 @@ class Journal:
         )
         if readable and readable.header:
             journal._pins.update(pins_of.get(readable.header.number, ()))
-            if not readable.records or readable.records[0].record.kind is not RecordKind.SNAPSHOT:
-                # Its snapshot was damaged: without a new one, the segments before could never go.
+            first = readable.records[0].record.kind if readable.records else None
+            if renew or first is not RecordKind.SNAPSHOT:
+                # Its snapshot was damaged, or tells of what is lost: the segments before could never go.
                 journal._go_on_in(journal._begin(number + 1))
         journal._adopt(pins_of)
         return journal
@@ -137,6 +144,7 @@ class Journal:
         """
         if self._failure:
             raise self._failure
+        failpoints.reach_each("journal.append", (record.kind.name.lower() for record in records), "before")
         try:
             self._current.append(records)
             self._pins.update(pins)
@@ -145,8 +153,29 @@ class Journal:
                 self._current.sync()
                 self.last_sync_s = (self._clock.now_ns() - began_ns) / 1e9
                 self.syncs += 1
+            failpoints.reach_each("journal.append", (record.kind.name.lower() for record in records), "after")
             if self._current.size_bytes >= self._roll_at_bytes:
                 self._roll()
+        except JournalFailed as failure:
+            self._failure = failure
+            raise
+
+    def checkpoint(self, records: Iterable[Record], pins: Collection[Hashable]) -> None:
+        """Begin a segment with `records`, which tell all there is of `pins`: older ones need not keep these.
+
+        Raises as `append`; after JournalFull all is as before.
+        """
+        if self._failure:
+            raise self._failure
+        failpoints.reach("journal.checkpoint.before")
+        try:
+            self._go_on_in(self._begin(self._current.number + 1, records))
+            self._pins.update(pins)
+            for segment in self._finished.values():
+                segment.pins.difference_update(pins)
+            self.checkpoints += 1
+            failpoints.reach("journal.checkpoint.after")
+            self._remove_unpinned()
         except JournalFailed as failure:
             self._failure = failure
             raise
@@ -171,19 +200,26 @@ class Journal:
             if self._sync:
                 sync_directory(self._directory.parent)
         except OSError as error:
-            raise JournalFailed(self._directory, error) from error
+            raise journal_error(self._directory, error) from error
 
-    def _begin(self, number: int) -> SegmentWriter:
+    def _begin(self, number: int, records: Iterable[Record] = ()) -> SegmentWriter:
+        failpoints.reach("segment.create.before")
         segment = SegmentWriter(self._directory, number, preallocated_bytes=self._segment_bytes)
         try:
-            segment.append([Record(RecordKind.SNAPSHOT, [self._snapshot()])])
+            snapshot = Record(RecordKind.SNAPSHOT, [self._snapshot()])
+            for record in (snapshot, snapshot, *records):
+                segment.append([record])
             segment.publish(sync=self._sync)
         except BaseException:
             segment.discard()
             raise
+        if self._sync:
+            note_newest(self._directory, number)
+        failpoints.reach("segment.create.after")
         return segment
 
     def _rewrite(self, number: int, old: SegmentContents) -> SegmentWriter:
+        failpoints.reach("recovery.rewrite.before")
         replaces = segment_number(old.path)
         segment = SegmentWriter(
             self._directory, number, replaces=replaces, preallocated_bytes=self._segment_bytes
@@ -195,6 +231,8 @@ class Journal:
         except BaseException:
             segment.discard()
             raise
+        note_newest(self._directory, number)
+        failpoints.reach("recovery.rewrite.after")
         return segment
 
     def _roll(self) -> None:
@@ -211,7 +249,7 @@ class Journal:
         old.close()
         self._finished[old.number] = _Finished(old.path, old.size_bytes, self._pins)
         self._pins = set()
-        self._roll_at_bytes = self._segment_bytes
+        self._roll_at_bytes = segment.size_bytes + self._segment_bytes
 
     def _adopt(self, pins_of: Mapping[int, Iterable[Hashable]]) -> None:
         """Take over the segments of an earlier process."""
@@ -220,7 +258,9 @@ class Journal:
         try:
             for path in all_segment_paths(self._directory):
                 if path not in live:
+                    failpoints.reach("recovery.unlink.before")
                     path.unlink()
+                    failpoints.reach("recovery.unlink.after")
                 elif path not in known and read_header(path):
                     number = segment_number(path)
                     self._finished[number] = _Finished(
@@ -229,7 +269,7 @@ class Journal:
             for path in self._directory.glob(f"*{SUFFIX}{UNPUBLISHED}"):
                 path.unlink()
         except OSError as error:
-            raise JournalFailed(self._directory, error) from error
+            raise journal_error(self._directory, error) from error
         self._remove_unpinned()
 
     def _remove_unpinned(self) -> None:
@@ -237,28 +277,12 @@ class Journal:
             if segment.pins:
                 continue
             try:
+                failpoints.reach("segment.unlink.before")
                 segment.path.unlink(missing_ok=True)
+                failpoints.reach("segment.unlink.after")
             except OSError as error:
                 raise JournalFailed(segment.path, error) from error
             del self._finished[number]
-
-
-class NullJournal:
-    """The journal of durability none: it takes everything and keeps nothing."""
-
-    size_bytes = 0
-    segments = 0
-    syncs = 0
-    last_sync_s = 0.0
-
-    def append(self, records: Sequence[Record], pins: Iterable[Hashable] = ()) -> None:
-        """Do nothing."""
-
-    def release(self, pin: Hashable) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 AnyJournal = Journal | NullJournal

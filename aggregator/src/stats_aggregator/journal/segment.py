@@ -1,11 +1,12 @@
 """A segment of the journal: its format in words, and how it is encoded and decoded.
 
 A segment is a file `NNNNNNNNNNNNNNNN.journal`, named by its number in 16 decimal digits, from 1: a header,
-then records without a gap, then zeros that were preallocated. The first record is a SNAPSHOT. Numbers are
-unsigned and little-endian, CRCs are CRC-32.
+then records without a gap, then zeros that were preallocated. The first two records are the same SNAPSHOT,
+and the header stands twice too: what all the rest hangs on must not hang on one byte. Numbers are unsigned
+and little-endian, CRCs are CRC-32.
 
-- The header, 48 bytes: the magic `SAJOURNL`; version, u32; number, u64; the number of the segment that this
-  one replaces, or 0, u64; the salt, 16 random bytes; CRC of all these, u32.
+- The header, twice 48 bytes: the magic `SAJOURNL`; version, u32; number, u64; the number of the segment that
+  this one replaces, or 0, u64; the salt, 16 random bytes; CRC of all these, u32.
 - A record: a header of 28 bytes, then a body. The header, each field a u32 but the magic of 4 bytes: magic;
   kind; bytes of the same append before this record; bytes of the whole append; bytes of the body; CRC of the
   body; CRC of this header. An append is what one call of the journal wrote: records without a gap.
@@ -36,7 +37,8 @@ _HEADER = struct.Struct("<8sIQQ16s")
 _RECORD_MAGIC = b"\xa7REC"
 _RECORD = struct.Struct("<4sIIIII")
 _CRC = struct.Struct("<I")
-HEADER_BYTES = _HEADER.size + _CRC.size
+_COPY_BYTES = _HEADER.size + _CRC.size
+HEADER_BYTES = 2 * _COPY_BYTES
 RECORD_HEADER_BYTES = _RECORD.size + _CRC.size
 _COPIED_BYTES = 4096  # Copying less than this is cheaper than a buffer of its own.
 
@@ -112,18 +114,19 @@ def segment_number(path: Path) -> int:
 def encode_header(header: SegmentHeader) -> bytes:
     """Return the first bytes of a segment."""
     fields = _HEADER.pack(_HEADER_MAGIC, VERSION, header.number, header.replaces, header.salt)
-    return fields + _CRC.pack(zlib.crc32(fields))
+    return 2 * (fields + _CRC.pack(zlib.crc32(fields)))
 
 
 def decode_header(data: bytes) -> tuple[int, SegmentHeader] | None:
-    """Return the version and the header that `data` begins with, or None where it is damaged."""
-    if len(data) < HEADER_BYTES:
-        return None
-    magic, version, number, replaces, salt = _HEADER.unpack_from(data)
-    (crc,) = _CRC.unpack_from(data, _HEADER.size)
-    if magic != _HEADER_MAGIC or crc != zlib.crc32(data[: _HEADER.size]):
-        return None
-    return version, SegmentHeader(number, replaces, salt)
+    """Return the version and the header that `data` begins with, or None where both copies are damaged."""
+    for copy in (data[:_COPY_BYTES], data[_COPY_BYTES:HEADER_BYTES]):
+        if len(copy) < _COPY_BYTES:
+            continue
+        magic, version, number, replaces, salt = _HEADER.unpack_from(copy)
+        (crc,) = _CRC.unpack_from(copy, _HEADER.size)
+        if magic == _HEADER_MAGIC and crc == zlib.crc32(copy[: _HEADER.size]):
+            return version, SegmentHeader(number, replaces, salt)
+    return None
 
 
 def encode_append(records: Sequence[Record], seeds: Seeds) -> list[bytes | memoryview]:

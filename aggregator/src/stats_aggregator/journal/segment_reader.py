@@ -12,18 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import JournalFailed, UnknownJournalVersion
+from ..errors import JournalFailed, MisnamedSegment, UnknownJournalVersion, journal_error
 from .segment import (
     HEADER_BYTES,
-    SUFFIX,
     VERSION,
     Seeds,
     SegmentHeader,
     StoredRecord,
     decode_header,
     next_record,
+    segment_name,
     segment_number,
 )
+from .segment_writer import sync_directory
 
 TORN, DAMAGED, UNREADABLE = "torn tail", "damaged record", "unreadable header"
 """The reasons of a Damage."""
@@ -47,8 +48,16 @@ class SegmentContents(NamedTuple):
 
 
 def all_segment_paths(directory: Path) -> list[Path]:
-    """Return every segment in `directory` in ascending order, those too that a later one replaces."""
-    return sorted((path for path in directory.glob(f"*{SUFFIX}") if segment_number(path)), key=segment_number)
+    """Return every segment in `directory` in ascending order, those too that a later one replaces.
+
+    There is none in a directory that is not there. Raises JournalFailed where it cannot be read.
+    """
+    try:
+        return sorted(filter(segment_number, directory.iterdir()), key=segment_number)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise JournalFailed(directory, error) from error
 
 
 def segment_paths(directory: Path) -> list[Path]:
@@ -62,7 +71,8 @@ def segment_paths(directory: Path) -> list[Path]:
 def read_header(path: Path) -> SegmentHeader | None:
     """Return the header of a segment, or None where that is damaged.
 
-    Raises UnknownJournalVersion where another version wrote it, JournalFailed where the file cannot be read.
+    Raises UnknownJournalVersion where another version wrote it, MisnamedSegment where it is another segment,
+    JournalFailed where the file cannot be read.
     """
     return _header(_read(path, HEADER_BYTES), path)
 
@@ -85,7 +95,7 @@ def read_segment(path: Path, *, last: bool = True) -> SegmentContents:
 def set_aside(directory: Path, path: Path, damage: Damage) -> Path:
     """Copy the damaged bytes of `path` to `damaged/` beside the journal's `directory`, and return where.
 
-    The copy is synced when this returns. Raises JournalFailed where it cannot be made.
+    The copy is synced when this returns. Raises JournalFull or JournalFailed where it cannot be made.
     """
     kept = directory.parent / "damaged" / f"{path.name}-{damage.offset}"
     try:
@@ -96,7 +106,25 @@ def set_aside(directory: Path, path: Path, damage: Damage) -> Path:
             target.flush()
             os.fsync(target.fileno())
     except OSError as error:
-        raise JournalFailed(kept, error) from error
+        raise journal_error(kept, error) from error
+    return kept
+
+
+def move_aside(directory: Path, path: Path) -> Path:
+    """Move a segment of which nothing can be read to `damaged/` beside the journal, and return where.
+
+    Raises as `set_aside`.
+    """
+    kept = directory.parent / "damaged" / path.name
+    try:
+        kept.parent.mkdir(exist_ok=True)
+        while kept.exists():
+            kept = kept.with_name(f"{kept.name}~")
+        path.rename(kept)
+        sync_directory(kept.parent)
+        sync_directory(directory)
+    except OSError as error:
+        raise journal_error(kept, error) from error
     return kept
 
 
@@ -115,8 +143,10 @@ def _header(data: bytes, path: Path) -> SegmentHeader | None:
     version, header = decoded
     if version != VERSION:
         raise UnknownJournalVersion(path, version, VERSION)
-    # A copy under another name would be read beside its original.
-    return header if header.number == segment_number(path) else None
+    if header.number != segment_number(path):
+        # A copy would be read beside its original.
+        raise MisnamedSegment(path, segment_name(header.number))
+    return header
 
 
 def _scan(data: bytes, seeds: Seeds) -> tuple[list[StoredRecord], list[Damage]]:

@@ -7,7 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import JournalError, JournalFailed, JournalFull
+from .. import failpoints
+from ..errors import NO_ROOM, JournalError, JournalFailed, journal_error
 from .segment import (
     SALT_BYTES,
     Record,
@@ -21,7 +22,6 @@ UNPUBLISHED = ".new"
 """What a segment's file name ends in while it is made."""
 
 _MAX_BUFFERS = 1024  # POSIX lets systems refuse more in one writev.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_PREALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
@@ -42,7 +42,7 @@ class SegmentWriter:
         try:
             self._fd = os.open(self._unpublished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         except OSError as error:
-            raise _journal_error(self._unpublished, error) from error
+            raise journal_error(self._unpublished, error) from error
         try:
             self._preallocate(preallocated_bytes)
             self._write([encode_header(header)])
@@ -57,8 +57,10 @@ class SegmentWriter:
     def sync(self) -> None:
         """Bring to the disk what is written; never again after a failure, the kernel forgets what it lost."""
         try:
+            failpoints.reach("journal.sync.before")
             # macOS has no fdatasync.
             getattr(os, "fdatasync", os.fsync)(self._fd)
+            failpoints.reach("journal.sync.after")
         except OSError as error:
             raise JournalFailed(self.path, error) from error
 
@@ -69,11 +71,17 @@ class SegmentWriter:
         try:
             if self.path.exists():
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            failpoints.reach("segment.rename.before")
             self._unpublished.rename(self.path)
+        except OSError as error:
+            raise journal_error(self.path, error) from error
+        try:
+            failpoints.reach("segment.rename.after")
             if sync:
                 sync_directory(self.path.parent)
         except OSError as error:
-            raise _journal_error(self.path, error) from error
+            # It has its name already: however full the disk, this cannot be tried again.
+            raise JournalFailed(self.path, error) from error
 
     def discard(self) -> None:
         """Give up a segment that is not published."""
@@ -99,7 +107,7 @@ class SegmentWriter:
             allocate(self._fd, 0, size_bytes)
         except OSError as error:
             if error.errno not in _NO_PREALLOCATION:
-                raise _journal_error(self._unpublished, error) from error
+                raise journal_error(self._unpublished, error) from error
 
     def _write(self, buffers: list[bytes | memoryview]) -> None:
         size_bytes = 0
@@ -107,13 +115,15 @@ class SegmentWriter:
             for first in range(0, len(buffers), _MAX_BUFFERS):
                 gathered = buffers[first : first + _MAX_BUFFERS]
                 gathered_bytes = sum(map(len, gathered))
+                failpoints.reach("journal.write.before")
                 if os.writev(self._fd, gathered) < gathered_bytes:
                     raise OSError(errno.ENOSPC, "only a part could be written")
+                failpoints.reach("journal.write.after")
                 size_bytes += gathered_bytes
         except OSError as error:
-            if error.errno in _NO_ROOM:
+            if error.errno in NO_ROOM:
                 self._take_back()
-            raise _journal_error(self.path, error) from error
+            raise journal_error(self.path, error) from error
         self.size_bytes += size_bytes
 
     def _take_back(self) -> None:
@@ -132,7 +142,3 @@ def sync_directory(directory: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _journal_error(path: Path, error: OSError) -> JournalFull | JournalFailed:
-    return JournalFull(path, error) if error.errno in _NO_ROOM else JournalFailed(path, error)

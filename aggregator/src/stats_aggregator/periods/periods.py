@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from stats_aggregator_client.wire import INT64_MAX, Batch, Closing, Write
+from stats_aggregator_client.wire import INT64_MAX, Batch, Closing, Partial, Write
 
 from ..journal.decisions import Closed
 from ..pooling.accumulators import Accumulator
+from ..pooling.contents import num_values
 from .axis import Axis, WriteRound
 from .every import AUTO_WINDOW_NS, Every, Mode
 
@@ -38,6 +39,8 @@ class OpenPeriod:
     lost: int = 0
     uncertain: int = 0
     duplicates: int = 0
+    taken: int = 0
+    """Values that were decided to be in it; the accumulator has them when their group is stored."""
 
     @property
     def window_end_ns(self) -> int:
@@ -140,8 +143,20 @@ class Category:
             self.windows[period.start_ns, window_ns] = period
         return period
 
-    def admit(self, batch: Batch, worker: str, period: OpenPeriod | None, late: bool) -> None:
-        """Take a batch's step, losses and sender; its values follow when the group is stored.
+    def put(self, period: OpenPeriod, boundary: int) -> None:
+        """Take in a period as a checkpoint has it, in place of what was rebuilt of it."""
+        ordinal = period.key.ordinal
+        self.next_ordinal = max(self.next_ordinal, ordinal + 1)
+        replaced = self.periods.get(ordinal)
+        if replaced is not None:
+            self.windows.pop((replaced.start_ns, replaced.window_ns), None)
+        self.periods[ordinal] = period
+        if period.window_ns:
+            self.windows[period.start_ns, period.window_ns] = period
+        self.boundary = boundary
+
+    def admit(self, batch: Batch | Partial, worker: str, period: OpenPeriod | None, late: bool) -> None:
+        """Take a message's step, losses and sender; its values follow when the group is stored.
 
         `period` is None in a replay whose period the store has as closed.
         """
@@ -150,17 +165,21 @@ class Category:
         self.written_by_producer = self.written_by_producer or batch.closing == Closing.WRITE
         if period is not None:
             period.step = max(period.step, step)
+            period.taken += num_values(batch)
             # Whatever a client claims, the sums fit the store.
             period.lost = min(period.lost + batch.lost, INT64_MAX)
             period.uncertain = min(period.uncertain + batch.uncertain, INT64_MAX)
-            period.late += len(batch.values) // 8 if late else 0
+            if late:
+                period.late += num_values(batch)
+            elif isinstance(batch, Partial):
+                period.late = min(period.late + batch.late, INT64_MAX)
 
     def rewind(self, step: int) -> None:
         """Let the axis go back; its periods have ended."""
         self.axis.rewind(step)
         self.round.reset()
 
-    def pass_by(self, batch: Batch, worker: str) -> None:
+    def pass_by(self, batch: Batch | Partial, worker: str) -> None:
         """Take the step of an empty batch for which no period opens, as if an empty one had ended with it."""
         self.axis.last = max(self.axis.last, self.axis.report(batch.step, batch.steps))
         self.senders.add(worker)
@@ -222,8 +241,3 @@ class Category:
         if period is not None:
             self.windows.pop((period.start_ns, period.window_ns), None)
         return period
-
-
-def is_empty(batch: Batch) -> bool:
-    """Return whether a batch has neither values nor losses, hence at most a step."""
-    return not (batch.counts or batch.lost or batch.uncertain)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import StoreFailed, StoreFull
+from ..errors import NO_ROOM, StoreBusy, StoreFailed, StoreFull
 
 APPLICATION_ID = 0x53746174
 """Says in the file's header whose it is ("Stat")."""
 SCHEMA_VERSION = 1
-BUSY_TIMEOUT_S = 30.0
+BUSY_TIMEOUT_S = 5.0
+_CLOSE_WITHIN_S = 0.5
 _CACHE_KIB = 16_384
+_PROBE_BYTES = 65_536
 
 # One counter, `positions`, orders periods and properties together: the outbox. Times are nanoseconds since
 # the epoch. NaN is NULL.
 _SCHEMA = """
+-- Whose store it is: the server-id of the data directory.
+CREATE TABLE owner (server_id BLOB NOT NULL);
+
 CREATE TABLE positions (last INTEGER NOT NULL);
 INSERT INTO positions VALUES (0);
 
@@ -75,6 +81,7 @@ CREATE TABLE writers (
     plugin TEXT NOT NULL, run TEXT NOT NULL, idx INTEGER NOT NULL, position INTEGER NOT NULL,
     class TEXT NOT NULL, state TEXT NOT NULL, delivered INTEGER NOT NULL, set_aside INTEGER NOT NULL,
     skipped INTEGER NOT NULL, last_error TEXT NOT NULL, last_delivery_ns INTEGER NOT NULL,
+    failures INTEGER NOT NULL, retry_ns INTEGER NOT NULL,
     PRIMARY KEY (plugin, run, idx)
 ) WITHOUT ROWID;
 CREATE TABLE set_aside (
@@ -88,7 +95,7 @@ class Database:
     """One connection to the store's file, made on first use of the path; a lock lets in a thread at a time.
 
     Write-ahead logging, so other processes read while one writes. Raises StoreFull where the disk is full,
-    else StoreFailed; a failed transaction has changed nothing.
+    StoreBusy where another program holds its lock, else StoreFailed. What failed has changed nothing.
     """
 
     def __init__(self, path: Path, *, power_safe: bool = True) -> None:
@@ -147,6 +154,14 @@ class Database:
         with self._within("BEGIN IMMEDIATE") as connection:
             yield connection
 
+    def write(self, statement: str, arguments: tuple[object, ...]) -> None:
+        """Write by one statement, which takes SQLite's lock and gives it back within one call.
+
+        So no other thread of this process can come between, not even one that keeps the interpreter's lock.
+        """
+        with self._lock, self._translated():
+            self._connection.execute(statement, arguments)
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Read: the block sees one state of the store."""
@@ -173,11 +188,35 @@ class Database:
             text = str(error)
             if "is full" in text:
                 raise StoreFull(self.path) from error
+            if "is locked" in text:
+                raise StoreBusy(self.path) from error
+            if ("disk I/O error" in text or "unable to open" in text) and lacks_room(self.path.parent):
+                # Of its helper files' troubles, and of a quota, SQLite does not say more.
+                raise StoreFull(self.path) from error
             if "not a database" in text or "malformed" in text:
-                text += "; move it away (nothing was deleted), or choose another --data-dir"
+                text += "; put back a sound one, or move it away (nothing was deleted) and see --accept-loss"
+            elif "unable to open" in text or "readonly" in text:
+                text += "; let the daemon's user write it and its directory"
             raise StoreFailed(self.path, text) from error
 
     def close(self) -> None:
-        """Close the connection; closing twice is fine."""
-        with self._lock:
-            self._connection.close()
+        """Close the connection; closing twice is fine.
+
+        One that is in a call, and waits there for another program, is left to the end of the process.
+        """
+        if self._lock.acquire(timeout=_CLOSE_WITHIN_S):
+            try:
+                self._connection.close()
+            finally:
+                self._lock.release()
+
+
+def lacks_room(directory: Path) -> bool:
+    """Return whether a small file cannot be written in `directory` for want of room."""
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+    except OSError as error:
+        return error.errno in NO_ROOM
+    return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,6 +30,15 @@ class ClosedOrdinals:
         """The highest closed ordinal, or None where none is."""
         return max((last for _, last in self.ranges), default=None)
 
+    def gaps(self, below: int, known: Iterable[int] = ()) -> list[tuple[int, int]]:
+        """Return the ranges from 1 to `below`, exclusive, that are neither closed nor `known`."""
+        found, next_ordinal = [], 1
+        for first, last in sorted([*self.ranges, *((ordinal, ordinal) for ordinal in known), (below, below)]):
+            if next_ordinal < min(first, below):
+                found.append((next_ordinal, min(first, below) - 1))
+            next_ordinal = max(next_ordinal, last + 1)
+        return found
+
 
 def is_closed(connection: sqlite3.Connection, run: str, category: str, ordinal: int) -> bool:
     """Return whether the period is closed."""
@@ -51,6 +60,11 @@ def mark_closed(
         "WHERE excluded.ordinal > ordinal",
         (run, category, ordinal, step, end_ns),
     )
+
+
+def give_up(connection: sqlite3.Connection, run: str, category: str, first: int, last: int) -> None:
+    """Note that the periods from `first` to `last` are gone for good: none of them will ever be stored."""
+    connection.execute("INSERT OR REPLACE INTO closed VALUES (?, ?, ?, ?)", (run, category, first, last))
 
 
 def _extend(connection: sqlite3.Connection, name: tuple[str, str], ordinal: int) -> None:

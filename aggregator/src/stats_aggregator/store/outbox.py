@@ -1,11 +1,10 @@
 """Outbox: how far each writer has come in each run, and what became of what it could not take.
 
-It is kept in the store's file, by the writers' process; a status page reads it from anywhere.
+It is kept in the store's file, by the daemon and by each writer's process; anybody may read it.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -22,7 +21,7 @@ class WriterKey(NamedTuple):
 
 
 class PluginRow(NamedTuple):
-    """A plugin as the writers' process last saw it: `state` is loaded, disabled, failed or set aside."""
+    """A plugin: `state` is starting, loaded, disabled, failed or set aside; `why` is of the last three."""
 
     plugin: str
     distribution: str
@@ -35,7 +34,11 @@ class PluginRow(NamedTuple):
 
 
 class WriterState(NamedTuple):
-    """A writer's state: ok, retrying, failed (not made) or closed; and what it has still before it."""
+    """A writer's state, and what it has still before it.
+
+    "ok": it is called with each entry. "retrying": its last `failures` calls in a row failed, and it is
+    called again at `retry_ns`. "failed": it could not be made, which is tried again. "closed": its run ended.
+    """
 
     plugin: str
     run: str
@@ -48,6 +51,8 @@ class WriterState(NamedTuple):
     skipped: int
     last_error: str
     last_delivery_ns: int
+    failures: int
+    retry_ns: int
     backlog: int
 
 
@@ -61,6 +66,11 @@ class Skipped(NamedTuple):
 _WRITER = "plugin = ? AND run = ? AND idx = ?"
 _AFTER = "SELECT count(*) FROM {0} WHERE {0}.run = writers.run AND {0}.position > writers.position"
 _BACKLOG = f"({_AFTER.format('periods')}) + ({_AFTER.format('properties')})"
+_LEFT = """SELECT coalesce(sum(
+    (SELECT count(*) FROM periods WHERE periods.run = runs.run AND periods.position > at)
+    + (SELECT count(*) FROM properties WHERE properties.run = runs.run AND properties.position > at)), 0)
+FROM (SELECT runs.run, coalesce(writers.position, plugins.start) AS at FROM plugins CROSS JOIN runs
+      LEFT JOIN writers ON writers.plugin = plugins.plugin AND writers.run = runs.run WHERE active) AS runs"""
 _BEHIND = """SELECT run FROM runs, plugins WHERE plugin = ? AND last_position > coalesce(
     (SELECT min(position) FROM writers WHERE writers.plugin = plugins.plugin AND writers.run = runs.run),
     start) ORDER BY run"""
@@ -72,9 +82,7 @@ _LIMIT = """SELECT max(position) FROM (
                              ORDER BY position DESC LIMIT 1 OFFSET :max_backlog))"""
 
 
-_NEW = "starting"
-_UNBOUNDED = (1 << 63) - 1
-"""The backlog of a plugin that has been introduced and has not begun: nothing of it is skipped."""
+_ACTIVE = ("starting", "loaded")
 
 
 class Outbox:
@@ -88,40 +96,52 @@ class Outbox:
         self._clock = clock
 
     def begin(self, plugins: Iterable[PluginRow], start: int) -> None:
-        """Note which plugins there are now. One never seen before starts after position `start`.
+        """Note which plugins there are now, before anything is stored that they would miss.
 
-        With `replay` it starts with all that is stored. Plugins that are not loaded hold nothing back.
+        One never seen before starts after position `start`, with `replay` with all that is stored. Plugins
+        that neither start nor are loaded hold nothing back.
         """
-        with self._database.transaction() as connection:
-            connection.execute("UPDATE plugins SET active = 0, state = 'disabled', why = 'not installed'")
-            for row in plugins:
-                first = 0 if row.replay else start
-                known = connection.execute(
-                    "SELECT start, max_backlog = ? FROM plugins WHERE plugin = ?", (_UNBOUNDED, row.plugin)
-                ).fetchone()
-                if known and not (known[1] and row.replay):
-                    first = known[0]
-                connection.execute(
-                    "INSERT OR REPLACE INTO plugins VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        row.plugin, first, row.state == "loaded", row.state, row.why, row.distribution,
-                        row.version, row.max_backlog, row.max_backlog_age_ns,
-                    ),
-                )  # fmt: skip
+        noted = self._rows()
+        known = {row.plugin: (first, row) for first, row in noted}
+        wanted = []
+        for row in plugins:
+            first, before = known.pop(row.plugin, (0 if row.replay else start, row))
+            # What ran before is taken to run again until its process says otherwise.
+            state = before.state if row.state in _ACTIVE and before.state in _ACTIVE else row.state
+            wanted.append((first, row._replace(state=state, replay=False)))
+        gone = [(first, row._replace(state="disabled", why="not installed")) for first, row in known.values()]
+        # Where nothing is new nothing is written: a start on a full disk has more to say than this.
+        changed = [each for each in (*wanted, *gone) if each not in noted]
+        if changed:
+            self._put(changed)
 
-    def introduce(self, plugins: Iterable[tuple[str, str, str]], start: int) -> None:
-        """Note (plugin, distribution, version) that are new, before anything is stored that they would miss.
+    def _rows(self) -> list[tuple[int, PluginRow]]:
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT start, plugin, distribution, version, state, why, max_backlog, max_backlog_age_ns "
+                "FROM plugins ORDER BY plugin"
+            ).fetchall()
+        return [(start, PluginRow(*row)) for start, *row in rows]
 
-        The writers' process may come up late, or die before `begin`; what is stored meanwhile is theirs.
-        """
+    def _put(self, rows: Iterable[tuple[int, PluginRow]]) -> None:
         with self._database.transaction() as connection:
             connection.executemany(
-                "INSERT OR IGNORE INTO plugins VALUES (?, ?, 1, ?, '', ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO plugins VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (plugin, start, _NEW, distribution, version, _UNBOUNDED, _UNBOUNDED)
-                    for plugin, distribution, version in plugins
+                    (
+                        row.plugin, start, row.state in _ACTIVE, row.state, row.why, row.distribution,
+                        row.version, row.max_backlog, row.max_backlog_age_ns,
+                    )
+                    for start, row in rows
                 ],
-            )
+            )  # fmt: skip
+
+    def note_plugin(self, plugin: str, state: str, why: str) -> None:
+        """Note what became of a plugin that was starting."""
+        self._database.write(
+            "UPDATE plugins SET state = ?, why = ?, active = ? WHERE plugin = ?",
+            (state, _text(why), state in _ACTIVE, plugin),
+        )
 
     def behind(self, plugin: str) -> list[str]:
         """Return the runs that have something for the plugin's writers."""
@@ -130,14 +150,14 @@ class Outbox:
 
     def open_writer(self, key: WriterKey, class_name: str) -> None:
         """Note that the writer is there. A further writer of a plugin starts where its first one stands."""
-        with self._database.transaction() as connection:
-            connection.execute(
-                "INSERT INTO writers SELECT ?1, ?2, ?3, coalesce("
-                "(SELECT position FROM writers WHERE plugin = ?1 AND run = ?2 AND idx = 0), "
-                "(SELECT start FROM plugins WHERE plugin = ?1)), ?4, 'ok', 0, 0, 0, '', 0 WHERE true "
-                "ON CONFLICT (plugin, run, idx) DO UPDATE SET class = ?4",
-                (*key, class_name),
-            )
+        self._database.write(
+            "INSERT INTO writers SELECT ?1, ?2, ?3, coalesce("
+            "(SELECT position FROM writers WHERE plugin = ?1 AND run = ?2 AND idx = 0), "
+            "(SELECT start FROM plugins WHERE plugin = ?1)), ?4, 'ok', 0, 0, 0, '', 0, 0, 0 WHERE true "
+            "ON CONFLICT (plugin, run, idx) DO UPDATE "
+            "SET class = ?4, state = 'ok', failures = 0, retry_ns = 0",
+            (*key, class_name),
+        )
 
     def position(self, key: WriterKey) -> int:
         """Return the position of the last entry that the writer is done with."""
@@ -147,33 +167,40 @@ class Outbox:
 
     def delivered(self, key: WriterKey, position: int) -> None:
         """Move the cursor past an entry that the writer took."""
-        with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE writers SET position = max(position, ?), delivered = delivered + 1, state = 'ok', "
-                f"last_error = '', last_delivery_ns = ? WHERE {_WRITER}",
-                (position, self._clock(), *key),
-            )
+        self._database.write(
+            "UPDATE writers SET position = max(position, ?), delivered = delivered + 1, state = 'ok', "
+            f"last_error = '', failures = 0, retry_ns = 0, last_delivery_ns = ? WHERE {_WRITER}",
+            (position, self._clock(), *key),
+        )
 
     def set_aside(self, key: WriterKey, position: int, what: str, error: str) -> None:
         """Move the cursor past an entry that the writer cannot take, and keep which it was and why."""
-        with self._database.transaction() as connection:
-            connection.execute(
-                "INSERT INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*key, position, _text(what), _text(error), self._clock()),
-            )
-            connection.execute(
-                "UPDATE writers SET position = max(position, ?), set_aside = set_aside + 1, last_error = ? "
-                f"WHERE {_WRITER}",
-                (position, _text(error), *key),
-            )
+        # Two writes of one statement each: where the second does not come, the entry is tried again.
+        self._database.write(
+            "INSERT INTO set_aside SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS ("
+            "SELECT 1 FROM set_aside WHERE (plugin, run, idx, position) = (?1, ?2, ?3, ?4))",
+            (*key, position, _text(what), _text(error), self._clock()),
+        )
+        self._database.write(
+            "UPDATE writers SET position = max(position, ?), set_aside = set_aside + 1, state = 'ok', "
+            f"failures = 0, retry_ns = 0, last_error = ? WHERE {_WRITER}",
+            (position, _text(error), *key),
+        )
+
+    def retries(self, key: WriterKey, failures: int, retry_ns: int, error: str) -> None:
+        """Note that `failures` calls in a row have failed, and when the writer is called again."""
+        self._database.write(
+            "UPDATE writers SET state = 'retrying', failures = ?, retry_ns = ?, last_error = ? "
+            f"WHERE {_WRITER}",
+            (failures, retry_ns, _text(error), *key),
+        )
 
     def note(self, key: WriterKey, state: str, error: str | None = None) -> None:
         """Note the writer's state, and its last error where there is a new one."""
-        with self._database.transaction() as connection:
-            connection.execute(
-                f"UPDATE writers SET state = ?, last_error = coalesce(?, last_error) WHERE {_WRITER}",
-                (state, error and _text(error), *key),
-            )
+        self._database.write(
+            f"UPDATE writers SET state = ?, last_error = coalesce(?, last_error) WHERE {_WRITER}",
+            (state, error and _text(error), *key),
+        )
 
     def trim(self) -> list[Skipped]:
         """Move every cursor past the periods that are beyond its plugin's backlog, in number or age."""
@@ -205,33 +232,25 @@ class Outbox:
 
     def plugins(self) -> list[PluginRow]:
         """Return every plugin that was ever there, in the order of names."""
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT plugin, distribution, version, state, why, max_backlog, max_backlog_age_ns "
-                "FROM plugins ORDER BY plugin"
-            ).fetchall()
-        return [PluginRow(*row) for row in rows]
+        return [row for _, row in self._rows()]
 
     def writer_states(self) -> list[WriterState]:
         """Return the state of every writer of every run, with the number of entries it has not taken yet."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT plugin, run, idx, position, class, state, delivered, set_aside, skipped, last_error, "
-                f"last_delivery_ns, {_BACKLOG} FROM writers ORDER BY plugin, run, idx"
+                f"last_delivery_ns, failures, retry_ns, {_BACKLOG} FROM writers ORDER BY plugin, run, idx"
             ).fetchall()
         return [WriterState(*row) for row in rows]
 
     def left(self) -> int:
-        """Return how many entries the writers of loaded plugins have still before them, together."""
+        """Return how many entries the plugins that run have still before them, together.
+
+        One that has made no writer for a run has all of the run before it since its start.
+        """
         with self._database.reading() as connection:
-            return _left(connection)
-
-
-def _left(connection: sqlite3.Connection) -> int:
-    (left,) = connection.execute(
-        f"SELECT coalesce(sum({_BACKLOG}), 0) FROM writers JOIN plugins USING (plugin) WHERE active"
-    ).fetchone()
-    return int(left)
+            (left,) = connection.execute(_LEFT).fetchone()
+        return int(left)
 
 
 def _text(text: str) -> str:

@@ -1,6 +1,6 @@
 """Store: the truth of what goes out, periods and properties in the order in which they were stored.
 
-The daemon's process writes them; the writers' process reads them, and keeps in the same file how far each
+The daemon's process writes them; those of the writers read them, and keep in the same file how far each
 writer has come (outbox.py). Any SQLite tool may read it meanwhile.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from stats_aggregator_api import Period, PeriodSummaries
 
+from .. import failpoints
 from . import ordinals
 from .database import Database
 from .ordinals import ClosedOrdinals, LastPeriod
@@ -120,6 +121,8 @@ class Store:
                 ),
             )  # fmt: skip
             ordinals.mark_closed(connection, *name, period.ordinal, period.step, period.end)
+            failpoints.reach("store.commit.before")
+        failpoints.reach("store.commit.after")
         return True
 
     def add_property(
@@ -179,6 +182,12 @@ class Store:
         """Return the closed ordinals of every (run, category)."""
         with self.database.reading() as connection:
             return ordinals.closed(connection)
+
+    def give_up(self, run: str, category: str, ranges: Iterable[tuple[int, int]]) -> None:
+        """Note ranges of ordinals, both ends included, whose periods are gone for good."""
+        with self.database.transaction() as connection:
+            for first, last in ranges:
+                ordinals.give_up(connection, run, category, first, last)
 
     def last_period(self, run: str, category: str) -> LastPeriod | None:
         """Return the newest closed period of a category, also when it has been pruned."""
