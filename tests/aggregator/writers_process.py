@@ -1,4 +1,4 @@
-"""What the tests of the writers' process share: plugins on disk, a filled store, and the process itself."""
+"""What the tests of the writers' processes share: plugins on disk, a filled store, and the processes."""
 
 import json
 import os
@@ -14,7 +14,8 @@ from textwrap import dedent
 from stats_aggregator.dispatch.control import Settings
 from stats_aggregator.dispatch.plugins import Selection
 from stats_aggregator.dispatch.retry import Retry
-from stats_aggregator.store.outbox import Outbox
+from stats_aggregator.dispatch.table import Table
+from stats_aggregator.store.outbox import Outbox, PluginRow
 from stats_aggregator.store.store import Store, SummaryRow
 from stats_aggregator_api import STATS_WRITER_GROUP, Buckets, Period
 
@@ -131,41 +132,84 @@ class Site:
                 return state
         return None
 
+    def plugin(self, name):
+        """Return the stored row of a plugin."""
+        (row,) = [row for row in self.outbox.plugins() if row.plugin == name]
+        return row
+
     @contextmanager
-    def process(self, stdout=None, **changes):
-        """Run a writers' process of what was installed until it is told to drain or the block ends."""
-        process = WritersProcess(self, stdout, changes)
+    def processes(self, **changes):
+        """Run a process of each plugin that is installed, until they are told to drain or the block ends."""
+        common = {
+            "store": str(self.store.database.path),
+            "results_dir": str(self.results),
+            "feed": f"ipc://{self.data}/feed",
+            "retry": Retry(first_s=0.01, limit_s=0.05),
+            "selection": Selection(tuple(self.installed)),
+        }
+        start, tables = changes.pop("start", 0), changes.pop("options", {})
+        only, stdout = changes.pop("only", self.installed), changes.pop("stdout", None)
+        self.outbox.begin([_row(name, tables.get(name, {})) for name in self.installed], start)
+        running = [
+            WriterProcess(
+                self, stdout, **{**common, "plugin": name, "options": tables.get(name, {}), **changes}
+            )
+            for name in only
+        ]
         try:
-            yield process
+            yield Processes(self, running)
         finally:
-            process.end()
+            for process in running:
+                process.end()
+
+    @contextmanager
+    def process(self, name=None, **changes):
+        """Run the process of one plugin, the first that is installed unless it is named."""
+        with self.processes(only=[name or self.installed[0]], **changes) as running:
+            yield running.all[0]
 
 
-class WritersProcess:
-    """A writers' process, and the server's end of its control socket."""
+def _row(name, table):
+    ours, _ = Table.split(name, table)
+    return PluginRow(
+        name, f"{name}-plugin", "1.0", "starting", "", ours.max_backlog, ours.max_backlog_age_ns, ours.replay
+    )
 
-    def __init__(self, site, stdout, changes):
+
+class Processes:
+    """The processes of several plugins."""
+
+    def __init__(self, site, running):
+        self._site = site
+        self.all = running
+
+    def __getitem__(self, plugin):
+        (process,) = [process for process in self.all if process.plugin == plugin]
+        return process
+
+    def wake(self):
+        for process in self.all:
+            process.wake()
+
+    def drain(self):
+        """Ask all to finish; return how many entries they left."""
+        for process in self.all:
+            process.ask_to_drain()
+        for process in self.all:
+            assert process.wait() == 0
+        return self._site.outbox.left()
+
+
+class WriterProcess:
+    """The process of a plugin, and the server's end of its control socket."""
+
+    def __init__(self, site, stdout, **settings):
+        self.plugin = settings["plugin"]
+        self._site = site
         ours, theirs = socket.socketpair()
-        self.settings = Settings(
-            **{
-                "store": str(site.store.database.path),
-                "results_dir": str(site.results),
-                "start": 0,
-                "feed": f"ipc://{site.data}/feed",
-                "retry": Retry(first_s=0.01, limit_s=0.05),
-                "selection": Selection(tuple(site.installed)),
-                **changes,
-            }
-        )
         with theirs:
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "stats_aggregator.dispatch",
-                    "--control-fd",
-                    str(theirs.fileno()),
-                ],
+                [sys.executable, "-m", "stats_aggregator.dispatch", "--control-fd", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, "PYTHONPATH": str(site.plugins), "PYTHONUNBUFFERED": ""},
                 stdout=stdout,
@@ -173,7 +217,7 @@ class WritersProcess:
         self._control = ours
         self._lines = ours.makefile("rb")
         ours.settimeout(DEADLINE_S)
-        ours.sendall(self.settings.encode())
+        ours.sendall(Settings(**settings).encode())
 
     @property
     def pid(self):
@@ -190,10 +234,14 @@ class WritersProcess:
     def wake(self):
         self._control.sendall(b'{"do": "wake"}\n')
 
-    def drain(self):
-        """Ask it to finish; return how many entries it left, and its exit code."""
+    def ask_to_drain(self):
         self._control.sendall(b'{"do": "drain"}\n')
-        return self.event("drained")["left"], self._process.wait(DEADLINE_S)
+
+    def drain(self):
+        """Ask it to finish; return how many entries are left, and its exit code."""
+        self.ask_to_drain()
+        code = self.wait()
+        return self._site.outbox.left(), code
 
     def leave(self):
         """Close the server's end, as its death would; return the exit code."""

@@ -11,14 +11,25 @@ import platform
 from pathlib import Path
 
 from tests.bench.add_stat import measure_add_stat
+from tests.bench.bad_writers import measure_bad_writers
 from tests.bench.intake import measure_client, measure_intake
+from tests.bench.overflow import measure_overflow
+from tests.bench.paused import measure_paused
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 
 def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    figures = {"add_stat": measure_add_stat(), "intake": measure_intake(), "client": measure_client()}
+    measured = {
+        "add_stat": measure_add_stat,
+        "intake": measure_intake,
+        "client": measure_client,
+        "bad writers": measure_bad_writers,
+        "paused daemon": measure_paused,
+        "full buffer": measure_overflow,
+    }
+    figures = {title: measure() for title, measure in measured.items()}
     for title, rows in figures.items():
         print(title)
         for row in rows:

@@ -175,8 +175,12 @@ STATUS: dict[str, Any] = {
     "workers": [{"run": NAME, "worker": NAME, "state": "lost", "heard_s_ago": 70.0, "values": 9,
                  "values_per_s": 0.0, "duplicates": 0}],
     "writers": [{"plugin": "csv", "run": NAME, "class_name": "X", "state": "ok", "delivered": 1, "backlog": 0,
-                 "set_aside": 0, "skipped": 0, "last_error": "[Errno 2] [x] went\nsecond line"}],
-    "plugins": [{"plugin": "bad", "distribution": "d", "state": "failed", "why": "pip install x[extra]"}],
+                 "failures": 3, "retry_in_s": 2.5, "set_aside": 0, "skipped": 0,
+                 "last_error": "[Errno 2] [x] went\nsecond line"}],
+    "plugins": [{"plugin": "bad", "distribution": "d", "state": "failed", "why": "pip install x[extra]",
+                 "pid": None, "restarts": 0, "in_call_s": 0.0},
+                {"plugin": "stuck", "distribution": "d", "state": "loaded", "why": "", "pid": 4711,
+                 "restarts": 2, "in_call_s": 3600.0}],
     "rejected": {"name": 3},
 }  # fmt: skip
 
@@ -214,6 +218,7 @@ def test_status_prints_names_as_they_are(run):
     assert "[Errno 2] [x] went" in out
     assert "second line" not in out
     assert "pip install x[extra]" in out
+    assert ["stuck", "4711", "2", "3,600.0"] in [line.split() for line in out.splitlines()]
 
 
 @pytest.mark.parametrize(

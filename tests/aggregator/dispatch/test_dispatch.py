@@ -1,10 +1,10 @@
-"""The writers' process: what plugins get, in which order, and how often."""
+"""A writer's process: what its plugin gets, in which order, and how often."""
 
 from pathlib import Path
 
 import pytest
 
-from stats_aggregator.dispatch.plugins import Selection
+from stats_aggregator.server.watch import Watch
 from tests.aggregator.writers_process import put, site_at, until
 
 SESSION = bytes(16)
@@ -21,7 +21,7 @@ def test_a_writer_gets_every_period_in_order_with_its_summaries(site):
     for ordinal in range(1, 4):
         put(site.store, "r", "3DBall", ordinal, [1.0, 2.0, ordinal])
     with site.process() as process:
-        (found,) = [plugin for plugin in process.event("ready")["plugins"] if plugin["name"] == "rec"]
+        found = process.event("ready")["plugin"]
         assert (found["state"], found["distribution"], found["version"]) == ("loaded", "rec-plugin", "1.0")
         assert process.event("writers") == {
             "event": "writers", "plugin": "rec", "run": "r", "tap": False,
@@ -82,15 +82,15 @@ def test_a_new_writer_starts_at_the_start_of_the_daemon_and_gets_all_of_later_ru
     with site.process() as process:
         process.drain()
     start = site.store.end()
-    # Stored between the daemon's start and that of its writers' process.
+    # Stored between the daemon's start and those of its writers.
     put(site.store, "r", "3DBall", 2)
     site.install("new")
-    with site.process(start=start) as process:
-        process.drain()
+    with site.processes(start=start) as processes:
+        processes.drain()
     put(site.store, "later", "3DBall", 1)
     put(site.store, "later", "3DBall", 2)
-    with site.process(start=site.store.end()) as process:
-        process.drain()
+    with site.processes(start=site.store.end()) as processes:
+        processes.drain()
     assert site.periods("old") == [1, 2]
     assert site.periods("new") == [2]
     assert site.periods("new", "later") == [1, 2]
@@ -183,19 +183,22 @@ def test_a_run_without_news_lets_its_writers_go_and_takes_them_up_again(site):
         until(lambda: site.periods("rec") == [1, 2], "the run that goes on")
 
 
-def test_a_backlog_beyond_its_bound_loses_its_oldest_and_says_so(site):
-    site.install("rec")
-    for ordinal in range(1, 6):
+def test_a_backlog_beyond_its_bound_loses_its_oldest_and_says_so(site, caplog):
+    site.install("rec", "def fault(writer, period): threading.Event().wait()")
+    for ordinal in range(1, 11):
         put(site.store, "r", "3DBall", ordinal)
-    with site.process(options={"rec": {"max_backlog": 2}}) as process:
-        # The writer has its place first; what is beyond the bound goes when the next process starts.
-        process.drain()
-    for ordinal in range(6, 11):
-        put(site.store, "r", "3DBall", ordinal)
-    with site.process(options={"rec": {"max_backlog": 2}}) as process:
-        process.drain()
-    assert site.periods("rec")[-2:] == [9, 10]
-    assert site.state("rec").skipped == 3
+    with site.process(options={"rec": {"max_backlog": 2}}):
+        until(lambda: site.calls("rec", "try"), "a call that does not return")
+        Watch(site.outbox, dict).trim()
+    assert site.state("rec").skipped == 8
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "writer 0 of plugin rec skips 8 periods of run r: more was waiting for it than max_backlog or "
+        "max_backlog_age allow"
+    ]
+    site.install("rec")  # mended
+    with site.process() as process:
+        assert process.drain() == (0, 0)
+    assert site.periods("rec") == [9, 10]
 
 
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="shows who waits for a lock; Linux has it")
@@ -211,14 +214,3 @@ def test_the_next_process_waits_for_the_end_of_the_one_before(site):
             second.event("writers")
             second.drain()
     assert [call[0] for call in site.calls("rec", "make", "close")] == ["make", "close"] * 2
-
-
-def test_only_selected_plugins_are_loaded(site):
-    site.install("one")
-    site.install("two")
-    put(site.store, "r", "3DBall", 1)
-    with site.process(selection=Selection(("two",))) as process:
-        states = {plugin["name"]: plugin["state"] for plugin in process.event("ready")["plugins"]}
-        process.drain()
-    assert (states["one"], states["two"]) == ("disabled", "loaded")
-    assert (site.periods("one"), site.periods("two")) == ([], [1])

@@ -1,4 +1,4 @@
-"""The writers' process: raw values for `on_add_stat`."""
+"""The writers' processes: raw values for `on_add_stat`."""
 
 from array import array
 
@@ -28,12 +28,12 @@ def site(tmp_path):
 
 @pytest.fixture
 def feed(site):
-    """The server's end: a bound PUSH, to which batches and ends of periods are sent."""
-    with zmq.Context() as context, context.socket(zmq.PUSH) as push:
-        push.linger = 0
-        push.sndtimeo = 10_000
-        push.bind(f"ipc://{site.data}/feed")
-        yield push
+    """The server's end: a bound XPUB, to which batches and ends of periods are sent."""
+    with zmq.Context() as context, context.socket(zmq.XPUB) as publisher:
+        publisher.linger = 0
+        publisher.setsockopt(zmq.XPUB_VERBOSE, 1)
+        publisher.bind(f"ipc://{site.data}/feed")
+        yield publisher
 
 
 def frame(category, columns):
@@ -51,15 +51,17 @@ def send(feed, run, category, ordinal, *batches, closed=True):
         feed.send_multipart([b"C", run.encode(), category.encode(), b"%d" % ordinal])
 
 
-def begin(site, process):
-    """Let the run begin, so that its writers are there before its values."""
+def begin(site, process, feed):
+    """Let the run begin, so that its writers are there, and listen, before its values."""
     site.store.touch_run("r", site.store.clock())
     assert process.event("writers")["tap"] is True
+    assert feed.poll(10_000)
+    assert feed.recv() == b"\x01", "it subscribes to all"
 
 
 def test_values_come_in_order_of_arrival_each_before_its_period(site, feed):
     with site.process() as process:
-        begin(site, process)
+        begin(site, process, feed)
         send(feed, "r", "3DBall", 1, {"loss": [1.0, 2.0], "reward": [3.0]}, {"loss": [4.0]})
         send(feed, "other", "3DBall", 1, {"loss": [99.0]})
         put(site.store, "r", "3DBall", 1, [1.0, 2.0, 3.0, 4.0])
@@ -79,7 +81,7 @@ def test_values_come_in_order_of_arrival_each_before_its_period(site, feed):
 
 def test_what_a_writer_was_not_shown_is_counted_for_it(site, feed):
     with site.process() as process:
-        begin(site, process)
+        begin(site, process, feed)
         send(feed, "r", "3DBall", 1, {"loss": [1.0, 13.0]})
         put(site.store, "r", "3DBall", 1, [1.0, 13.0, 3.0])
         assert process.drain() == (0, 0)
@@ -89,7 +91,7 @@ def test_what_a_writer_was_not_shown_is_counted_for_it(site, feed):
 
 def test_a_period_waits_for_its_values_and_not_for_ever(site, feed):
     with site.process() as process:
-        begin(site, process)
+        begin(site, process, feed)
         put(site.store, "r", "3DBall", 1, [1.0])
         process.wake()
         send(feed, "r", "3DBall", 1, {"loss": [1.0]})
@@ -114,13 +116,24 @@ def test_a_backlog_does_not_wait_for_values_that_are_gone(site, feed):
         process.drain()
 
 
+def test_two_plugins_are_shown_all_values_each(site, feed):
+    site.install("other", TAP)
+    with site.processes() as processes:
+        for name in ("tap", "other"):
+            begin(site, processes[name], feed)
+        send(feed, "r", "3DBall", 1, {"loss": [1.0]}, {"loss": [2.0]})
+        put(site.store, "r", "3DBall", 1, [1.0, 2.0])
+        assert processes.drain() == 0
+    for name in ("tap", "other"):
+        assert [call[2] for call in site.calls(name, "value")] == [1.0, 2.0]
+
+
 def test_a_plugin_that_does_not_override_on_add_stat_asks_for_no_values_and_misses_none(site, feed):
     site.install("plain")
-    with site.process() as process:
+    with site.process("plain") as process:
         site.store.touch_run("r", site.store.clock())
-        events = [process.event("writers"), process.event("writers")]
-        assert {event["plugin"]: event["tap"] for event in events} == {"tap": True, "plain": False}
+        assert process.event("writers")["tap"] is False
         put(site.store, "r", "3DBall", 1)
-        process.drain()
+        process.ask_to_drain()
+        assert process.wait() == 0
     assert [call[5] for call in site.calls("plain", "period")] == [0]
-    assert [call[5] for call in site.calls("tap", "period")] == [2]

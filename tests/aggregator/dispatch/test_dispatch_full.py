@@ -1,4 +1,4 @@
-"""The writers' process on a full disk: nothing comes twice, and it goes on when there is room."""
+"""A writer's process on a full disk: nothing comes twice, and it goes on when there is room."""
 
 import os
 import subprocess

@@ -106,7 +106,7 @@ def test_the_run_id_is_kept_until_it_is_forgotten(tmp_path):
 
 def test_a_directory_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataDirectoryError, match="cannot be written"):
+    with pytest.raises(DataDirectoryError, match="Not a directory; something else stands"):
         DataDirectory(tmp_path / "file" / "data")
 
 

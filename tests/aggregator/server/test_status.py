@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stats_aggregator.server.status import describe
-from stats_aggregator.store.outbox import Outbox
+from stats_aggregator.server.status import describe, describe_writers
+from stats_aggregator.store.outbox import Outbox, PluginRow, WriterKey
 from stats_aggregator_client.wire import MAX_MESSAGE_BYTES, StatusReply, decode, encode
 from tests.aggregator.clocks import SECOND_NS, START_NS
 from tests.aggregator.peers import Core, Worker
@@ -18,11 +18,16 @@ def test_a_crowd_with_long_names_fits_into_one_message(tmp_path: Path) -> None:
         core.settle()
         core.handle(*(worker.batch("c" * 500, [("x", 0, [1.0])]) for worker in workers))
         outbox = Outbox(core.store.database, core.clock.now_ns)
-        found = describe(core.engine, outbox, "tcp://127.0.0.1:1", START_NS, core.clock.now_ns())
+        rows = [PluginRow("p" * 200 + str(n), "d", "1", "loaded", "w" * 500, 1, 1) for n in range(500)]
+        outbox.begin(rows, 0)
+        for row in rows:
+            outbox.open_writer(WriterKey(row.plugin, "r" * 500, 0), "Writer")
+        found = describe(core.engine, "tcp://127.0.0.1:1", START_NS, core.clock.now_ns())
+        found |= describe_writers(outbox, {}, core.clock.now_ns())
         frame = encode(StatusReply(found))
         assert len(frame) < MAX_MESSAGE_BYTES
         assert isinstance(decode(frame), StatusReply)
-        assert all(len(found[name]) > 100 for name in ("runs", "workers", "categories"))
+        assert all(len(found[name]) > 100 for name in ("runs", "workers", "categories", "writers"))
 
 
 def test_what_is_told_of_a_worker_and_a_category(tmp_path: Path) -> None:
@@ -32,8 +37,7 @@ def test_what_is_told_of_a_worker_and_a_category(tmp_path: Path) -> None:
         batch = worker.batch("c", [("x", 0, [1.0, 2.0, 3.0])], core.clock.now_ns(), step=40)
         core.handle(batch, batch)
         core.pass_s(20)
-        outbox = Outbox(core.store.database, core.clock.now_ns)
-        found = describe(core.engine, outbox, "tcp://127.0.0.1:1", START_NS, core.clock.now_ns())
+        found = describe(core.engine, "tcp://127.0.0.1:1", START_NS, core.clock.now_ns())
     (told,) = found["workers"]
     assert {name: told[name] for name in ("run", "worker", "state", "batches", "values", "duplicates")} == {
         "run": "run", "worker": "w", "state": "silent", "batches": 1, "values": 3, "duplicates": 1,
@@ -46,3 +50,20 @@ def test_what_is_told_of_a_worker_and_a_category(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert (found["state"], found["uptime_s"]) == ("running", 20 * SECOND_NS / 1e9)
     assert found["runs"][0]["workers"] == {"alive": 0, "silent": 1, "lost": 0, "gone": 0}
+
+
+def test_what_is_told_of_a_plugin_its_process_and_its_writer(tmp_path: Path) -> None:
+    with Core(tmp_path / "core") as core:
+        outbox = Outbox(core.store.database, core.clock.now_ns)
+        outbox.begin([PluginRow("csv", "d", "1", "loaded", "", 1000, 10**15)], 0)
+        outbox.open_writer(WriterKey("csv", "run", 0), "Csv")
+        retry_ns = core.clock.now_ns() + 3 * SECOND_NS
+        outbox.retries(WriterKey("csv", "run", 0), 4, retry_ns, "OSError: no")
+        process = {"pid": 7, "restarts": 2, "in_call_s": 40.0}
+        found = describe_writers(outbox, {"csv": process}, core.clock.now_ns())
+    (plugin,), (writer,) = found["plugins"], found["writers"]
+    assert {name: plugin[name] for name in ("state", *process)} == {"state": "loaded", **process}
+    told = {name: writer[name] for name in ("state", "failures", "retry_in_s", "last_error", "backlog")}
+    assert told == {
+        "state": "retrying", "failures": 4, "retry_in_s": 3.0, "last_error": "OSError: no", "backlog": 0
+    }  # fmt: skip

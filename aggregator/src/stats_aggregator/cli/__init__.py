@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import JournalError, StatsAggregatorError, StoreError
+from ..errors import AcknowledgedGone, JournalError, StatsAggregatorError, StoreError
 from .check import check
 from .demo import demo
 from .plugins import plugins
@@ -47,4 +47,4 @@ def main() -> None:
         app()
     except StatsAggregatorError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(1 if isinstance(error, JournalError | StoreError) else 2)
+        sys.exit(1 if isinstance(error, AcknowledgedGone | JournalError | StoreError) else 2)

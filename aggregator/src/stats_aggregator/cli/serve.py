@@ -7,6 +7,7 @@ import os
 
 import typer
 
+from .. import failpoints
 from ..errors import SettingError
 from ..server.config import Config
 from ..server.server import Server
@@ -20,14 +21,19 @@ def serve(config: Config) -> None:
     Settings come from --config FILE, then from STATS_AGGREGATOR_... variables, then from these options; the
     later counts. The line "listening on ADDRESS" says that it is ready.
 
+    The first SIGTERM or Ctrl-C takes no more, closes the open time periods, and lets writers finish within
+    --drain-timeout; a second one ends it at once.
+
     Exit codes: 0 all is written; 1 a disk or the program failed, and nothing acknowledged is lost; 2 a
-    setting is wrong; 3 something waits in the data directory for the next start.
+    setting is wrong; 3 something waits in the data directory for the next start; 130 or 143 a second Ctrl-C
+    or SIGTERM.
     """
     logging.basicConfig(
         level=_log_level(os.environ.get("STATS_AGGREGATOR_LOG_LEVEL") or "INFO"),
         format="%(asctime)s %(levelname)-7s %(message)s",
         datefmt="%H:%M:%S",
     )
+    failpoints.arm(os.environ.get(failpoints.VARIABLE, ""))
     server = Server(config)
     ready = (
         f"listening on {server.address} (run {server.run}, data in {config.data_dir}, "

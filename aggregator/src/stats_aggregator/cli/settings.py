@@ -94,6 +94,13 @@ def _settings(
         bool,
         typer.Option("--close-on-stop", help="Close all open periods at the end, not only those of time."),
     ] = False,
+    accept_loss: Annotated[
+        bool,
+        typer.Option(
+            "--accept-loss",
+            help="Go on though files of the data directory are gone: what only they held counts as lost.",
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="A writer that fails to load is an error, not a warning.")
     ] = False,

@@ -19,6 +19,7 @@ from ..server.config import DEFAULT_BIND
 from .screen import wide_console
 
 _MAX_ROWS = 20
+_LONG_CALL_S = 5.0
 
 
 def status(
@@ -115,8 +116,15 @@ def _print(found: Mapping[str, Any], console: Console) -> None:
     )  # fmt: skip
     _rows(
         console, "writers", found["writers"],
-        ("plugin", "run", "state", "delivered", "backlog", "set_aside", "skipped", "last_error"),
+        ("plugin", "run", "state", "failures", "retry_in_s", "delivered", "backlog", "set_aside", "skipped",
+         "last_error"),
     )  # fmt: skip
+    odd = [
+        {**plugin, "pid": str(plugin["pid"] or "")}
+        for plugin in found["plugins"]
+        if plugin["restarts"] or plugin["in_call_s"] > _LONG_CALL_S
+    ]
+    _rows(console, "processes of writers", odd, ("plugin", "pid", "restarts", "in_call_s"))
     failed = [plugin for plugin in found["plugins"] if plugin["state"] in ("failed", "set aside")]
     _rows(console, "plugins that do not run", failed, ("plugin", "distribution", "state", "why"))
     _rows(console, "refused", [found["rejected"]] if found["rejected"] else [], tuple(found["rejected"]))

@@ -1,1 +1,1 @@
-"""The writers' process: stored summaries to plugins, a thread each."""
+"""The process of a writer: stored summaries to one plugin, a thread for each run."""

@@ -1,8 +1,8 @@
-"""The writers' process: `python -m stats_aggregator.dispatch --control-fd N`.
+"""A writer's process: `python -m stats_aggregator.dispatch --control-fd N`.
 
-The server starts it with one end of a socket pair, and starts it again where it dies (control.py says what
-they say to each other). It hands what is stored to the plugins, so that whatever a plugin does to its process
-is not done to the daemon.
+The server starts one for each plugin, with one end of a socket pair, and starts it again where it dies
+(control.py says what they say to each other). It hands what is stored to its plugin; whatever that does to
+its process, its interpreter or its memory is done to neither the daemon nor the other plugins.
 """
 
 from __future__ import annotations
@@ -16,22 +16,27 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from stats_aggregator_api import StatsWriter
 
+from .. import failpoints
 from ..errors import PluginError, SettingError, StoreError
-from ..store.outbox import Outbox, PluginRow
+from ..store.outbox import Outbox
 from ..store.store import Store
-from .backlog import Backlog
 from .calls import CallRecord
 from .control import Control, Settings
-from .dispatcher import Dispatcher, Post
+from .dispatcher import Dispatcher
 from .feed import FeedReceiver
-from .plugins import Plugin, discover, load
+from .plugins import OUR_WRITERS, Plugin, discover, load
+from .process_files import ProcessFiles
+from .rehearsal import rehearse
+from .restraint import bound_memory, give_way
+from .table import Table
 from .tap import overrides_on_add_stat
 from .terms import Terms
 
@@ -40,21 +45,21 @@ log = logging.getLogger(__name__)
 REFUSED = 2
 """The exit code where it cannot run as configured; `refused` on the control socket has said why."""
 _SET_ASIDE = (
-    "the writers' process died several times in a row while it was in a call; "
-    "mend or update it, and start the daemon anew"
+    "its process died several times in a row while it was in a call; mend or update it, and start the daemon "
+    "anew"
 )
 _POLL_S = 1.0
+_LOADED_WITHIN_S = 600.0
 _LAST_CALLS_S = 1.3
 _END_WITHIN_S = 1.8
 
 
 class Process:
-    """The writers' process, from its settings to its end."""
+    """A writer's process, from its settings to its end."""
 
     def __init__(self, control: Control, settings: Settings) -> None:
         self._control = control
         self._settings = settings
-        self._data_dir = Path(settings.store).parent
         self._dispatcher: Dispatcher | None = None
         self._feed: FeedReceiver | None = None
         self._feeding = threading.Lock()
@@ -62,59 +67,56 @@ class Process:
     def run(self) -> int:
         """Deliver until the server says drain; return the exit code."""
         self._control.start(self._server_is_gone)
-        with (self._data_dir / "writers.lock").open("wb") as lock:
-            # Another writers' process may still be in its last calls. Not inherited by a plugin's children.
+        files = ProcessFiles(Path(self._settings.store).parent, self._settings.plugin)
+        with files.lock.open("wb") as lock:
+            # Another process of the plugin may still be in its last calls. Not inherited by its children.
             fcntl.lockf(lock, fcntl.LOCK_EX)
             try:
-                return self._deliver()
+                return self._deliver(CallRecord(files.calls, restarted=self._settings.restarted))
             except (PluginError, SettingError, StoreError) as error:
-                self._control.say("refused", why=[str(error)])
+                self._control.say("refused", why=str(error))
                 return REFUSED
 
-    def _deliver(self) -> int:
+    def _deliver(self, calls: CallRecord) -> int:
         settings = self._settings
-        plugins = discover(settings.selection)
-        backlogs = {plugin.entry.key: self._backlog(plugin) for plugin in plugins}
-        keys = [plugin.entry.key for plugin in plugins]
-        calls = CallRecord(self._data_dir / "in-call", keys, restarted=settings.restarted)
-        plugins = [self._loaded(plugin, calls) for plugin in plugins]
-        failed = [
-            f"{plugin.entry}: {plugin.entry.why}" for plugin in plugins if plugin.entry.state == "failed"
-        ]
-        if settings.strict and failed:
-            self._control.say("refused", why=failed)
-            return REFUSED
+        table, options = Table.split(settings.plugin, settings.options)
+        bound_memory(table.max_memory_bytes)
+        _end_unless_again_within(_LOADED_WITHIN_S)
+        plugin = self._loaded(calls, options)
         with closing(Store(Path(settings.store), durability="process")) as store:
-            rows = [_row(plugin, backlogs[plugin.entry.key][0]) for plugin in plugins]
-            Outbox(store.database).begin(rows, settings.start)
+            Outbox(store.database).note_plugin(settings.plugin, plugin.entry.state, plugin.entry.why)
+            self._control.say("ready", plugin=asdict(plugin.entry))
+            if plugin.entry.state != "loaded":
+                return 0
             terms = Terms(
                 Path(settings.store), settings.retry, settings.idle_s, calls.during, self._writers_made
             )
-            posts = [
-                Post(plugin, backlogs[plugin.entry.key][1])
-                for plugin in plugins
-                if plugin.entry.state == "loaded"
-            ]
-            self._dispatcher = Dispatcher(posts, store, settings.results_dir, terms)
-            self._control.say("ready", plugins=[asdict(plugin.entry) for plugin in plugins])
+            give_way()
+            self._dispatcher = dispatcher = Dispatcher(plugin, options, store, settings.results_dir, terms)
             while not self._control.draining:
-                self._dispatcher.tick()
+                _end_unless_again_within(settings.frozen_s)
+                dispatcher.tick()
                 self._control.wait(_POLL_S)
-            self._control.say("drained", left=self._dispatcher.drain())
+            dispatcher.drain()
+            while not dispatcher.join(_POLL_S):
+                _end_unless_again_within(settings.frozen_s)
         return 0
 
-    def _backlog(self, plugin: Plugin) -> tuple[Backlog, dict[str, object]]:
-        name = plugin.entry.name
-        return Backlog.split(name, self._settings.options.get(name, {}))
-
-    def _loaded(self, plugin: Plugin, calls: CallRecord) -> Plugin:
-        key = plugin.entry.key
-        if key in calls.set_aside and plugin.entry.state == "selected":
+    def _loaded(self, calls: CallRecord, options: Mapping[str, Any]) -> Plugin:
+        key = self._settings.plugin
+        (plugin,) = [plugin for plugin in discover(self._settings.selection) if plugin.entry.key == key]
+        if calls.is_fatal and plugin.entry.state == "selected":
             return replace(plugin, entry=replace(plugin.entry, state="set aside", why=_SET_ASIDE))
-        with calls.during(key):
-            return load(plugin)
+        with calls.during():
+            plugin = load(plugin)
+            # Only our own are tried out: to make one of others may reach out to a service.
+            if plugin.entry.distribution == OUR_WRITERS and plugin.entry.state == "loaded":
+                rehearsed = rehearse(plugin, options)
+                if rehearsed.entry.state == "failed":
+                    raise PluginError(f"[writers.{key}] is refused: {rehearsed.entry.why}")
+        return plugin
 
-    def _writers_made(self, plugin: str, run: str, writers: Sequence[StatsWriter]) -> None:
+    def _writers_made(self, run: str, writers: Sequence[StatsWriter]) -> None:
         tap = any(map(overrides_on_add_stat, writers))
         with self._feeding:
             if tap and self._feed is None and self._dispatcher:
@@ -123,24 +125,24 @@ class Process:
         made = [
             {"class": type(writer).__qualname__, "destination": _destination(writer)} for writer in writers
         ]
-        self._control.say("writers", plugin=plugin, run=run, tap=tap, writers=made)
+        self._control.say("writers", plugin=self._settings.plugin, run=run, tap=tap, writers=made)
 
     def _server_is_gone(self) -> None:
         # A plugin that hangs, or holds what is needed below, does not keep the process.
         threading.Thread(target=_exit_after, args=(_END_WITHIN_S,), daemon=True).start()
-        log.error("the daemon is gone; the writers end too, and go on when it is started again")
+        log.error("the daemon is gone; the writer ends too, and goes on when it is started again")
         if self._dispatcher:
             self._dispatcher.stop(_LAST_CALLS_S)
         _flush()
         os._exit(1)
 
 
-def _row(plugin: Plugin, backlog: Backlog) -> PluginRow:
-    entry = plugin.entry
-    return PluginRow(
-        entry.key, entry.distribution, entry.version, entry.state, entry.why, backlog.max_backlog,
-        backlog.max_backlog_age_ns, backlog.replay,
-    )  # fmt: skip
+def _end_unless_again_within(seconds: float) -> None:
+    """End the process, and print where it is, unless this is called again in time.
+
+    A plugin may hold the interpreter's lock for ever; what looks after it here needs none.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True)
 
 
 def _destination(writer: StatsWriter) -> str | None:
@@ -169,7 +171,7 @@ def _ignore(signum: int, frame: object) -> None:
 
 
 def main() -> None:
-    """Run the writers' process on the socket whose number is given."""
+    """Run a writer's process on the socket whose number is given."""
     parser = argparse.ArgumentParser(prog="python -m stats_aggregator.dispatch")
     parser.add_argument("--control-fd", type=int, required=True)
     arguments = parser.parse_args()
@@ -179,7 +181,10 @@ def main() -> None:
     faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     control = Control(socket.socket(fileno=arguments.control_fd))
-    sys.exit(Process(control, control.settings()).run())
+    settings = control.settings()
+    if not settings.restarted:
+        failpoints.arm(os.environ.get(failpoints.VARIABLE, ""))
+    sys.exit(Process(control, settings).run())
 
 
 if __name__ == "__main__":

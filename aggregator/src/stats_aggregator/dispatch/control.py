@@ -1,16 +1,15 @@
-"""Control: what the server and its writers' process say to each other over a socket pair.
+"""Control: what the server and a writer's process say to each other over a socket pair.
 
 JSON objects, one a line. The server sends Settings first, then `{"do": "wake"}` when there is something new
-in the store, and `{"do": "drain"}` at the end: deliver what is stored, close, exit. The writers' process
-says:
+in the store, and `{"do": "drain"}` at the end: deliver what is stored, close, exit. The process says:
 
-- `{"event": "ready", "plugins": [...]}`: which plugins there are, the fields of PluginEntry each.
-- `{"event": "refused", "why": [...]}`: it cannot run as configured, and exits.
+- `{"event": "ready", "plugin": {...}}`: what became of the plugin, the fields of its PluginEntry. Where that
+  is not "loaded" there is nothing to do, and it exits.
+- `{"event": "refused", "why"}`: the plugin cannot run as configured, and the process exits.
 - `{"event": "writers", "plugin", "run", "writers": [{"class", "destination"}], "tap"}`: the writers of a run
   are made; `tap` asks for the raw values, for `on_add_stat`.
-- `{"event": "drained", "left"}`: how many entries wait for the next start; it exits.
 
-When the server's end closes, the writers' process ends.
+When the server's end closes, the writer's process ends.
 """
 
 from __future__ import annotations
@@ -28,23 +27,23 @@ from .retry import Retry
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the writers' process is told first.
+    """What a writer's process is told first.
 
-    `start` is the store's end when the daemon started: a new writer gets what comes after it. `restarted`
-    says that an earlier writers' process of the same daemon died. `options` are the plugins' tables of the
-    configuration file. `feed` is the endpoint of the raw values.
+    `plugin` is the key of the one that it runs. `restarted` says that an earlier process of it and of the
+    same daemon died. `options` is the plugin's table of the configuration file. `feed` is the endpoint of the
+    raw values. A plugin that keeps its interpreter to itself for `frozen_s` ends the process.
     """
 
+    plugin: str
     store: str
     results_dir: str
-    start: int
     feed: str
     restarted: bool = False
-    strict: bool = False
     idle_s: float = 3600.0
+    frozen_s: float = 30.0
     selection: Selection = field(default_factory=Selection)
     retry: Retry = field(default_factory=Retry)
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """Return the line that the server sends."""

@@ -1,7 +1,8 @@
 """Feed: the raw values on their way to `on_add_stat`, as the engine passes them on.
 
-Messages of the server's PUSH socket, to which a PULL connects: `[b"V", run, category, ordinal, BATCH frame]`
-for a batch that was counted, and `[b"C", run, category, ordinal]` after the last one of a period.
+Messages of the server's PUB socket, to which a SUB of each process connects whose plugin asks for them:
+`[b"V", run, category, ordinal, BATCH frame]` for a batch that was counted, and `[b"C", run, category,
+ordinal]` after the last one of a period.
 """
 
 from __future__ import annotations
@@ -76,8 +77,9 @@ class FeedReceiver:
         self._thread.start()
 
     def _receive(self) -> None:
-        with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        with zmq.Context() as context, context.socket(zmq.SUB) as socket:
             socket.connect(self._endpoint)
+            socket.subscribe(b"")
             while True:
                 kind, run, category, ordinal, *frame = socket.recv_multipart()
                 batch = RawBatch(category.decode(), int(ordinal), frame[0] if kind == b"V" else b"")

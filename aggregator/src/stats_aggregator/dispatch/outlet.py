@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from stats_aggregator_api import PeriodSummaries, StatsPropertyType, StatsWriter
 
+from .. import failpoints
 from ..store.outbox import Outbox, WriterKey
 from ..store.store import Store, StoredPeriod, StoredProperty
 from .failures import Failures
@@ -86,8 +87,10 @@ class Outlet:
             if wait_s > 0:
                 return Step(wait_s)
         try:
-            with around.terms.calling(self.key.plugin):
+            with around.terms.calling():
+                failpoints.reach("writers.call.before")
                 self._call(entry)
+                failpoints.reach("writers.call.after")
         except BaseException as error:  # noqa: BLE001 - SystemExit too is the writer's failure
             return self._failed(entry, error)
         self._done(entry, lambda: around.outbox.delivered(self.key, entry.position))
@@ -116,7 +119,7 @@ class Outlet:
         wait_s = around.terms.retry.delay_s(self._failures, random.random())
         text = around.failures.say(str(entry), error, f"next attempt in {wait_s:.1f} s")
         self._due_s = around.terms.now_s() + wait_s
-        around.outbox.note(self.key, "retrying", text)
+        around.outbox.retries(self.key, self._failures, around.terms.now_ns() + int(wait_s * 1e9), text)
         return Step(wait_s, failing=True)
 
     def _done(self, entry: Entry, note: Callable[[], None]) -> None:
@@ -133,13 +136,15 @@ class Outlet:
     def _settle(self) -> None:
         # Where the store is full this raises, and is the next step again: the writer is called once.
         if self._owed:
+            failpoints.reach("writers.cursor.before")
             self._owed()
             self._owed = None
+            failpoints.reach("writers.cursor.after")
 
     def close(self) -> None:
         """Close the writer; what it raises is logged."""
         try:
-            with self._around.terms.calling(self.key.plugin):
+            with self._around.terms.calling():
                 self._writer.close()
         except BaseException as error:  # noqa: BLE001 - SystemExit too is the writer's failure
             self._around.failures.say("close()", error, "nothing more is done about it")

@@ -68,12 +68,12 @@ class Registration:
             first = WriterKey(self._key, self._run, 0)
             outbox.open_writer(first, "")
             try:
-                with self._terms.calling(self._key):
+                with self._terms.calling():
                     self._writers = make_writers(self._plugin, self._options) or [_Nothing()]
             except BaseException as error:  # noqa: BLE001 - SystemExit too is the plugin's failure
                 outbox.note(first, "failed", self._failed(error))
                 return None
-            self._terms.on_writers(self._key, self._run, self._writers)
+            self._terms.on_writers(self._run, self._writers)
         return self._outlets(self._writers, store, outbox)
 
     def _failed(self, error: BaseException) -> str:
@@ -83,7 +83,7 @@ class Registration:
         return self._failures.say("its registration", error, f"next attempt in {delay_s:.1f} s")
 
     def _outlets(self, writers: list[StatsWriter], store: Store, outbox: Outbox) -> Made:
-        tap = Tap(self._queue, writers, self._key, self._failures, self._terms)
+        tap = Tap(self._queue, writers, self._failures, self._terms)
         around = Surroundings(Entries(store, self._run), outbox, tap, self._failures, self._terms)
         keys = [WriterKey(self._key, self._run, place) for place in range(len(writers))]
         return Made([Outlet(writer, key, around) for writer, key in zip(writers, keys, strict=True)], tap)

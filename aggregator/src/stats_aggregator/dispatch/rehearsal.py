@@ -9,8 +9,8 @@ from typing import Any
 
 from stats_aggregator_api import CheckpointSettings, RunOptions
 
-from .backlog import Backlog
 from .plugins import Plugin, make_writers
+from .table import Table
 
 
 def rehearse(plugin: Plugin, table: Mapping[str, Any]) -> Plugin:
@@ -19,7 +19,7 @@ def rehearse(plugin: Plugin, table: Mapping[str, Any]) -> Plugin:
     Raises SettingError for the daemon's own settings in that table. A plugin without options is not made:
     making one may reach out to a service.
     """
-    _, options = Backlog.split(plugin.entry.key, table)
+    _, options = Table.split(plugin.entry.key, table)
     if plugin.entry.state != "loaded" or not options:
         return plugin
     with tempfile.TemporaryDirectory() as directory:

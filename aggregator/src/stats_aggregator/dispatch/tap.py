@@ -31,10 +31,9 @@ class Tap:
     """
 
     def __init__(
-        self, queue: FeedQueue, writers: Sequence[StatsWriter], plugin: str, failures: Failures, terms: Terms
+        self, queue: FeedQueue, writers: Sequence[StatsWriter], failures: Failures, terms: Terms
     ) -> None:
         self._queue = queue
-        self._plugin = plugin
         self._failures = failures
         self._terms = terms
         self._shown: dict[int, dict[tuple[str, int], int]] = {
@@ -102,7 +101,7 @@ class Tap:
         values: Sequence[float],
     ) -> int:
         shown, at = 0, 0
-        with self._terms.calling(self._plugin):
+        with self._terms.calling():
             for (key, method), count in zip(series, counts, strict=True):
                 for value in values[at : at + count]:
                     try:

@@ -1,4 +1,4 @@
-"""Terms: what all deliveries of the writers' process have in common."""
+"""Terms: what all deliveries of a writer's process have in common."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .retry import Retry
 class Terms:
     """Where the store is, how failures are retried, and when a run without news is let go.
 
-    `calling(plugin)` surrounds every call of a plugin's code; `on_writers(plugin, run, writers)` hears of the
-    writers of a run when they are made.
+    `calling()` surrounds every call of the plugin's code; `on_writers(run, writers)` hears of the writers of
+    a run when they are made.
     """
 
     store: Path
     retry: Retry
     idle_s: float
-    calling: Callable[[str], AbstractContextManager[None]]
-    on_writers: Callable[[str, str, Sequence[StatsWriter]], None]
+    calling: Callable[[], AbstractContextManager[None]]
+    on_writers: Callable[[str, Sequence[StatsWriter]], None]
     now_s: Callable[[], float] = time.monotonic
     now_ns: Callable[[], int] = time.time_ns

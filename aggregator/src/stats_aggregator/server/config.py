@@ -14,7 +14,7 @@ from stats_aggregator_client.wire import INT64_MAX
 from ..dispatch.plugins import Selection
 from ..engine.state import Cut
 from ..errors import SettingError
-from ..journal.journal import Durability
+from ..journal.journal import SEGMENT_BYTES, Durability
 from ..periods.every import Every, Mode, parse_span_ns
 from .addresses import check_bind
 from .data_directory import default_data_directory
@@ -46,10 +46,16 @@ class Config:
     durability: Durability = Durability.FULL
     auth: str = "keys"
     close_on_stop: bool = False
+    accept_loss: bool = False
     strict: bool = False
     drain_timeout_ns: int = 8_000_000_000
     retain_values: int = 65_536
+    retain_bytes: int = 256 << 20
+    max_series: int = 100_000
+    max_categories: int = 10_000
+    journal_bytes: int = 4 << 30
     ingress_bytes: int = 256 << 20
+    segment_bytes: int = SEGMENT_BYTES
     retention_ns: int = 30 * 86_400_000_000_000
     writers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -109,15 +115,16 @@ def _flag(given: Given) -> bool:
     return value
 
 
-def _number(least: int) -> Callable[[Given], int]:
+def _number(least: int, most: int = INT64_MAX) -> Callable[[Given], int]:
     def parse(given: Given) -> int:
         is_number = isinstance(given.value, str | int) and not isinstance(given.value, bool)
         try:
             number = int(given.value) if is_number else least - 1
         except ValueError:
             number = least - 1
-        if not least <= number <= INT64_MAX:
-            raise SettingError(given.called, given.value, f"a whole number, {least} or more")
+        if not least <= number <= most:
+            right = f"{least} or more" if most == INT64_MAX else f"from {least} to {most}"
+            raise SettingError(given.called, given.value, f"a whole number, {right}")
         return number
 
     return parse
@@ -165,10 +172,16 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Given], Any]]] = {
     "durability": ("durability", _durability),
     "auth": ("auth", _one_of("keys", "off")),
     "close_on_stop": ("close_on_stop", _flag),
+    "accept_loss": ("accept_loss", _flag),
     "strict": ("strict", _flag),
     "drain_timeout": ("drain_timeout_ns", _span_ns),
     "retain_values": ("retain_values", _number(1)),
+    "retain_bytes": ("retain_bytes", _number(0)),
+    "max_series": ("max_series", _number(1)),
+    "max_categories": ("max_categories", _number(1, 10_000)),
+    "journal_bytes": ("journal_bytes", _number(1 << 20)),
     "ingress_bytes": ("ingress_bytes", _number(1 << 20)),
+    "segment_bytes": ("segment_bytes", _number(1 << 16)),
     "retention": ("retention_ns", _span_ns),
 }
 

@@ -9,9 +9,11 @@ import secrets
 import time
 from pathlib import Path
 
+from stats_aggregator_api import name_fault
 from stats_aggregator_client.wire import ID_BYTES
 
-from ..errors import DataDirectoryError, SettingError
+from ..errors import DataDirectoryError, SettingError, what_to_do
+from ..journal.segment_writer import sync_directory
 
 _NETWORK = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs",
@@ -19,6 +21,16 @@ _NETWORK = frozenset(
 )  # fmt: skip
 _MOUNTS = Path("/proc/mounts")
 _OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+def _make_directory(path: Path) -> None:
+    """Make a directory and those above it; the names of new ones are on the disk when this returns."""
+    if path.is_dir():
+        return
+    if not path.parent.exists():
+        _make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_directory(path.parent)
 
 
 def default_data_directory() -> Path:
@@ -56,12 +68,13 @@ class DataDirectory:
         self.path = path.absolute()
         self._refuse_network()
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            _make_directory(self.path)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise DataDirectoryError(self.path, f"cannot be written: {error.strerror}") from error
+            raise self._unusable(error, "lock") from error
         self._take_lock()
         try:
+            self._note_holder()
             self.server_id = self._server_id()
         except BaseException:
             self.close()
@@ -87,8 +100,19 @@ class DataDirectory:
             raise DataDirectoryError(
                 self.path, f"is in use by another daemon (process {holder}); choose another with --data-dir"
             ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    def _note_holder(self) -> None:
+        try:
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise self._unusable(error, "lock") from error
+
+    def _unusable(self, error: OSError, name: str) -> DataDirectoryError:
+        where = error.filename or self.path / name
+        return DataDirectoryError(
+            self.path, f"cannot be used: {where}: {error.strerror}; {what_to_do(error)}"
+        )
 
     @property
     def journal(self) -> Path:
@@ -101,16 +125,32 @@ class DataDirectory:
         return self.path / "store.sqlite"
 
     def _server_id(self) -> bytes:
+        if not (self.path / "server-id").exists() and self.store.exists():
+            raise DataDirectoryError(
+                self.path,
+                f"has lost its file server-id; put it back, or write the hexadecimal digits into it that "
+                f"{self.store.name} has in its table `owner`",
+            )
         kept = self._kept("server-id", secrets.token_hex(ID_BYTES))
         if not re.fullmatch(f"[0-9a-f]{{{2 * ID_BYTES}}}", kept):
             raise DataDirectoryError(
-                self.path, "has a damaged file server-id; restore it, or remove it to begin as a new daemon"
+                self.path,
+                f"has a damaged file server-id; write the {2 * ID_BYTES} hexadecimal digits into it that "
+                f"{self.store.name} has in its table `owner`",
             )
         return bytes.fromhex(kept)
 
     def run_id(self) -> str:
         """Return the run of workers that name none; it is kept until a clean stop."""
-        return self._kept("run-id", f"run-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}")
+        kept = self._kept("run-id", f"run-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}")
+        fault = name_fault(kept)
+        if fault:
+            raise DataDirectoryError(
+                self.path,
+                f"has a damaged file run-id: it {fault}; write the name of the run into it, or remove it to "
+                "begin a new run",
+            )
+        return kept
 
     def forget_run_id(self) -> None:
         """Let the next start begin a run of its own."""
@@ -119,8 +159,8 @@ class DataDirectory:
     def _kept(self, name: str, fresh: str) -> str:
         path = self.path / name
         try:
-            if path.exists() and (kept := path.read_text(errors="replace").strip()):
-                return kept
+            if path.exists():
+                return path.read_text(errors="replace").strip()
             # Whole or not at all: half an identity would be another one.
             beginning = path.with_suffix(".new")
             with beginning.open("w") as file:
@@ -128,8 +168,9 @@ class DataDirectory:
                 file.flush()
                 os.fsync(file.fileno())
             beginning.rename(path)
+            sync_directory(self.path)
         except OSError as error:
-            raise DataDirectoryError(self.path, f"cannot be written: {error.strerror}") from error
+            raise self._unusable(error, name) from error
         return fresh
 
     def close(self) -> None:

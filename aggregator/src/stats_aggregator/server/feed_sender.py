@@ -12,9 +12,9 @@ _HIGH_WATER_MESSAGES = 1000
 
 
 class FeedSender:
-    """A PUSH that drops what the writers' process cannot take at once; what it drops counts as unseen.
+    """A PUB that drops what a writer's process cannot take at once; what it drops counts as unseen.
 
-    Nothing is sent until `wanted` is set, which the server does when a writer overrides `on_add_stat`.
+    Nothing is sent until a writer that overrides `on_add_stat` lets it be wanted.
     """
 
     def __init__(self) -> None:
@@ -23,10 +23,14 @@ class FeedSender:
         self.endpoint = f"ipc://{self._directory}/feed"
         self.wanted = False
         self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.PUSH)
+        self._socket = self._context.socket(zmq.PUB)
         self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MESSAGES)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.bind(self.endpoint)
+
+    def want(self) -> None:
+        """Send from now on."""
+        self.wanted = True
 
     def batch(self, run: str, category: str, ordinal: int, frame: bytes) -> None:
         """Show a batch."""
@@ -42,7 +46,7 @@ class FeedSender:
             parts = [kind, run.encode(), category.encode(), b"%d" % ordinal, *frame]
             self._socket.send_multipart(parts, zmq.DONTWAIT)
         except zmq.Again:
-            pass  # the writers' process finds what is missing by the period's count of values
+            pass  # a writer's process finds what is missing by the period's count of values
 
     def close(self) -> None:
         """Close the socket; closing twice is fine."""

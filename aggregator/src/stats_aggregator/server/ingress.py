@@ -9,6 +9,7 @@ import zmq
 
 from stats_aggregator_client.wire import MAX_MESSAGE_BYTES
 
+from .. import failpoints
 from ..errors import BindError
 
 _GROUP_MESSAGES = 512
@@ -38,6 +39,8 @@ class Ingress:
         self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15_000)
         self._socket.setsockopt(zmq.BACKLOG, 4096)
         self._socket.setsockopt(zmq.LINGER, 500)
+        # A reply to who is gone is an error then, which is how it becomes known.
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.setsockopt(zmq.IPV6, bind.startswith("tcp://["))
         try:
             self._socket.bind(bind)
@@ -95,10 +98,20 @@ class Ingress:
     def send(self, replies: Iterable[Received]) -> None:
         """Send replies; those to workers that are gone, or too slow to read, are dropped by the socket."""
         for reply in replies:
+            failpoints.reach("engine.reply.before")
             try:
                 self._socket.send_multipart(reply, zmq.DONTWAIT)
             except zmq.ZMQError:
                 continue  # a later ACK says the same
+            failpoints.reach("engine.reply.after")
+
+    def reaches(self, peer: bytes, frame: bytes) -> bool:
+        """Send a frame to one peer; return whether it is connected, be it too slow to read."""
+        try:
+            self._socket.send_multipart((peer, frame), zmq.DONTWAIT)
+        except zmq.ZMQError as error:
+            return error.errno != zmq.EHOSTUNREACH
+        return True
 
     def hang_up(self) -> None:
         """Take and send nothing more; `wake` may still be called."""

@@ -8,19 +8,20 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..clock import Clock
 from ..dispatch.control import Settings
-from ..dispatch.plugins import Plugin, check_tables, discover
+from ..dispatch.plugins import PluginEntry, check_tables, discover
 from ..engine.closer import Closer
 from ..engine.engine import Engine
 from ..engine.recovery import Recovered, recover
 from ..engine.state import State
-from ..errors import PluginError, SettingError
+from ..errors import StoreError
+from ..pooling.accumulators import Limits
 from ..store.outbox import Outbox
+from ..store.soundness import check_sound, own
 from ..store.store import Store
 from .address_file import AddressFile
 from .addresses import reachable_address
@@ -28,14 +29,17 @@ from .config import Config
 from .data_directory import DataDirectory
 from .feed_sender import FeedSender
 from .ingress import Ingress
-from .status import describe
-from .writers_process import WritersProcess
+from .results_directory import make_results_directory
+from .status import describe, describe_writers
+from .status_desk import StatusDesk
+from .watch import Watch
+from .writers import Writers, row_of
 
 log = logging.getLogger(__name__)
 
 _TICK_NS = 20_000_000
 _IDLE_MS = 100
-_LOAD_TIMEOUT_S = 60.0
+_AWAY_NS = 3_000_000_000
 
 EXIT_CLEAN = 0
 EXIT_LEFT = 3
@@ -53,6 +57,7 @@ class Server:
         self._closing: list[Callable[[], object]] = []
         self._signals = 0
         self._failure: BaseException | None = None
+        self._askers: list[bytes] = []
         try:
             self._build()
         except BaseException:
@@ -64,35 +69,34 @@ class Server:
         # A misspelt writer is said before anything is opened.
         plugins = discover(config.selection)
         check_tables(plugins, config.writers)
+        entries = [plugin.entry for plugin in plugins]
+        rows = [row_of(entry, config.writers.get(entry.key, {})) for entry in entries]
         _raise_file_limit()
         address_file = AddressFile(config.address_file) if config.address_file is not None else None
-        _make_results_directory(config.results_dir)
+        make_results_directory(config.results_dir)
         self._directory = self._owned(DataDirectory(config.data_dir))
+        self._run = config.run_id or self._directory.run_id()
         # Bound before anything is started, so that an address in use costs one sentence; who connects waits.
         self._ingress = self._owned(Ingress(config.bind))
         self._clock = Clock()
         self._started_ns = self._clock.now_ns()
+        check_sound(self._directory.store, self._directory.server_id)
         self._store = self._owned(self._open_store())
+        own(self._store.database, self._directory.server_id)
         self._feed = self._owned(FeedSender())
-        self._introduce_plugins(plugins)
-        self._writers = WritersProcess(self._settings(), self._on_writers_event)
-        self._writers.start()
-        self._closing.append(lambda: self._writers.drain(0.0))
+        self._outbox = self._outbox_of_its_own()
+        self._outbox.begin(rows, self._store.end())
+        selected = [entry for entry in entries if entry.state == "selected"]
+        self._writers = self._build_writers(selected)
         self._closer = Closer(self._store, self._directory.server_id, self._on_stored, self._on_failure)
         recovered = self._recover()
-        self._status_store = self._owned(self._open_store())
+        self._build_desk()
         self._engine = self._build_engine(recovered)
         self._closer.start()
         self._closing.append(lambda: self._closer.stop(1.0))
-        if config.strict and not self._writers.wait_ready(_LOAD_TIMEOUT_S):
-            raise PluginError("; ".join(self._writers.refused) or "the writers' process did not start")
+        self._writers.check(strict=config.strict)
         if address_file is not None:
             self._owned(address_file).write(reachable_address(self.address, socket.gethostname()))
-
-    def _introduce_plugins(self, plugins: Iterable[Plugin]) -> None:
-        entries = [plugin.entry for plugin in plugins if plugin.entry.state == "selected"]
-        rows = [(entry.key, entry.distribution, entry.version) for entry in entries]
-        Outbox(self._store.database, self._clock.now_ns).introduce(rows, self._store.end())
 
     def _owned(self, part: Any) -> Any:
         self._closing.append(part.close)
@@ -107,45 +111,67 @@ class Server:
             clock=self._clock.now_ns,
         )
 
-    def _settings(self) -> Settings:
-        config = self._config
-        return Settings(
+    def _build_writers(self, entries: Sequence[PluginEntry]) -> Writers:
+        config, feed = self._config, self._feed
+        common = Settings(
+            plugin="",
             store=str(self._directory.store),
             results_dir=str(config.results_dir.absolute()),
-            start=self._store.end(),
-            feed=self._feed.endpoint,
-            strict=config.strict,
+            feed=feed.endpoint,
             selection=config.selection,
-            options=config.writers,
         )
+        writers = Writers(entries, common, config.writers, feed.want)
+        writers.start()
+        self._closing.append(lambda: writers.drain(0.0))
+        self._owned(Watch(self._outbox_of_its_own(), writers.in_call_s)).start()
+        return writers
+
+    def _outbox_of_its_own(self) -> Outbox:
+        # A connection lets in one thread at a time: nobody shall wait for another's turn.
+        return Outbox(self._owned(self._open_store()).database, self._clock.now_ns)
+
+    def _build_desk(self) -> None:
+        self._desk = self._owned(
+            StatusDesk(
+                lambda: describe_writers(self._outbox, self._writers.describe(), self._clock.now_ns()),
+                self._ingress.wake,
+            )
+        )
+        self._desk.start()
 
     def _recover(self) -> Recovered:
         config, store = self._config, self._store
         last = {name: store.last_period(*name) for name in store.closed_ordinals()}
         known = {name: period for name, period in last.items() if period is not None}
-        self._state = State(config.cut, config.ingress_bytes, config.retain_values, known)
-        recovered = recover(self._directory.journal, config.durability, self._state, store, self._clock)
+        limits = Limits(config.retain_values, config.max_series)
+        self._state = State(config.cut, config.ingress_bytes, limits, config.max_categories, known)
+        recovered = recover(
+            self._directory.journal,
+            config.durability,
+            self._state,
+            store,
+            self._clock,
+            config.segment_bytes,
+            accept_loss=config.accept_loss,
+        )
         self._closing.append(recovered.journal.close)
         return recovered
 
     def _build_engine(self, recovered: Recovered) -> Engine:
-        outbox = Outbox(self._status_store.database, self._clock.now_ns)
-        address = self._ingress.address
-
-        def report() -> Mapping[str, Any]:
-            return describe(self._engine, outbox, address, self._started_ns, self._clock.now_ns())
-
         engine = Engine(
             self._state,
             recovered.journal,
             self._closer,
             self._clock,
             self._feed,
-            report,
+            self._askers.append,
             server_id=self._directory.server_id,
-            run=self._config.run_id or self._directory.run_id(),
+            run=self._run,
             grace_ns=self._config.grace_ns,
             windows_ns=self._config.windows_ns(),
+            retain_bytes=self._config.retain_bytes,
+            journal_bytes=self._config.journal_bytes,
+            reaches=self._ingress.reaches,
         )
         for ended in recovered.replay.ended:
             self._closer.submit(ended)
@@ -174,22 +200,6 @@ class Server:
         self._failure = error
         self._ingress.wake()
 
-    def _on_writers_event(self, event: Mapping[str, Any]) -> None:
-        if event["event"] == "ready":
-            for plugin in event["plugins"]:
-                if plugin["state"] in ("failed", "set aside"):
-                    log.warning(
-                        "writer %s of %s is skipped: %s", plugin["key"], plugin["distribution"], plugin["why"]
-                    )
-        elif event["event"] == "writers":
-            for writer in event["writers"]:
-                where = f" to {writer['destination']}" if writer.get("destination") else ""
-                log.info("writer %s writes run %s%s", event["plugin"], event["run"], where)
-            self._feed.wanted = self._feed.wanted or bool(event.get("tap"))
-        elif event["event"] == "refused":
-            for why in event["why"]:
-                log.error("no writer runs: %s", why)
-
     # Running and stopping.
 
     def serve(self, on_ready: Callable[[], None]) -> int:
@@ -215,16 +225,19 @@ class Server:
 
     def _loop(self) -> None:
         engine, ingress = self._engine, self._ingress
-        next_tick_ns = 0
+        next_tick_ns, now_ns = 0, time.monotonic_ns()
         while not self._signals:
             received = ingress.receive()
             if received:
                 ingress.send(engine.handle(received))
             else:
                 ingress.wait(_IDLE_MS)
+            self._answer_status()
             if self._failure is not None:
                 raise self._failure
-            now_ns = time.monotonic_ns()
+            before_ns, now_ns = now_ns, time.monotonic_ns()
+            if now_ns - before_ns > _AWAY_NS:
+                engine.was_away(now_ns - before_ns)
             if now_ns >= next_tick_ns or self._closer.stored:
                 next_tick_ns = now_ns + _TICK_NS
                 ingress.send(engine.tick())
@@ -232,25 +245,40 @@ class Server:
                 engine.reception.drop_many("frames", ingress.dropped)
                 ingress.dropped = 0
 
+    def _answer_status(self) -> None:
+        if self._askers:
+            # One description for all who asked in a group.
+            found = describe(self._engine, self.address, self._started_ns, self._clock.now_ns())
+            self._desk.ask(tuple(self._askers), found)
+            self._askers.clear()
+        while self._desk.answers:
+            self._ingress.send([self._desk.answers.popleft()])
+
     def _stop(self) -> int:
         deadline_s = time.monotonic() + self._config.drain_timeout_ns / 1e9
         waiting = self._engine.stop(self._config.close_on_stop)
         self._ingress.hang_up()
         stored = self._closer.stop(max(deadline_s - time.monotonic(), 0.1))
         self._engine.release_stored()
-        left = self._writers.drain(max(deadline_s - time.monotonic(), 0.1))
+        self._writers.drain(max(deadline_s - time.monotonic(), 0.1))
+        left = self._left()
         if waiting:
             log.warning("%d values wait in open periods for the next start", waiting)
         if not stored:
             log.warning("%d periods wait to be stored after the next start", self._closer.waiting)
-        if left != 0:
-            log.warning(
-                "writers have %s still before them after the next start", left if left else "something"
-            )
-        if waiting or not stored or left != 0:
+        if left:
+            log.warning("writers have %s still before them after the next start", left)
+        if waiting or not stored or left:
             return EXIT_LEFT
         self._directory.forget_run_id()
         return EXIT_CLEAN
+
+    def _left(self) -> str:
+        try:
+            left = self._outbox.left()
+        except StoreError as error:
+            return f"something ({error})"
+        return f"{left} periods and properties" if left else ""
 
     def _close(self) -> None:
         while self._closing:
@@ -264,14 +292,3 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except ValueError:
         pass  # macOS says "no limit" and then takes none: its own default stays
-
-
-def _make_results_directory(path: Path) -> None:
-    # Writers make what they need below it; that it can be had at all is said at the start.
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        right = f"a directory that can be made and written; this one cannot: {error.strerror}"
-        raise SettingError("--results-dir", str(path), right) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise SettingError("--results-dir", str(path), "a directory that can be written")

@@ -13,7 +13,7 @@ from ..engine.engine import Engine
 from ..engine.sessions import Session
 from ..errors import StoreError
 from ..periods.periods import Category
-from ..store.outbox import Outbox
+from ..store.outbox import Outbox, WriterState
 
 _LISTED_BYTES = {
     "runs": 150_000,
@@ -25,8 +25,8 @@ _LISTED_BYTES = {
 """How much of each list is told: a reply is one message, and names may be long."""
 
 
-def describe(engine: Engine, outbox: Outbox, address: str, started_ns: int, now_ns: int) -> dict[str, Any]:
-    """Return the daemon's state: runs, workers, journal, writers, and what was refused."""
+def describe(engine: Engine, address: str, started_ns: int, now_ns: int) -> dict[str, Any]:
+    """Return what the engine knows: runs, workers, categories, journal, and what was refused."""
     state, journal = engine.state, engine.journal
     sessions = sorted(state.sessions, key=lambda s: (s.run, s.worker))
     categories = sorted(state.categories.values(), key=lambda c: (c.run, c.name))
@@ -48,23 +48,33 @@ def describe(engine: Engine, outbox: Outbox, address: str, started_ns: int, now_
             "syncs": journal.syncs,
             "last_sync_ms": round(journal.last_sync_s * 1e3, 3),
         },
-        "closer": {"waiting": engine.closer.waiting, "waiting_for_room": engine.closer.waiting_for_room},
+        "closer": {"waiting": engine.closer.waiting, "waits_for": engine.closer.waits_for},
         "received": dict(engine.reception.received),
         "rejected": dict(engine.reception.rejected),
-        **_outgoing(outbox),
     }
 
 
-def _outgoing(outbox: Outbox) -> dict[str, Any]:
-    """Return the writers' part; a store that cannot be read now must not end the thread that asks."""
+def describe_writers(
+    outbox: Outbox, processes: Mapping[str, Mapping[str, Any]], now_ns: int
+) -> dict[str, Any]:
+    """Return what the store knows of writers and plugins; `processes` is what is known of each plugin's."""
     try:
         writers, plugins = outbox.writer_states(), outbox.plugins()
     except StoreError as error:
         return {"writers": [], "plugins": [], "store_error": str(error)}
+    none = {"pid": None, "restarts": 0, "in_call_s": 0.0}
     return {
-        "writers": _listed("writers", (row._asdict() for row in writers)),
-        "plugins": _listed("plugins", (row._asdict() for row in plugins)),
+        "writers": _listed("writers", (_writer(row, now_ns) for row in writers)),
+        "plugins": _listed(
+            "plugins", ({**row._asdict(), **processes.get(row.plugin, none)} for row in plugins)
+        ),
     }
+
+
+def _writer(row: WriterState, now_ns: int) -> Mapping[str, Any]:
+    told = row._asdict()
+    told["retry_in_s"] = round(max(told.pop("retry_ns") - now_ns, 0) / 1e9, 1)
+    return told
 
 
 def _listed(name: str, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -79,8 +89,9 @@ def _listed(name: str, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, A
 
 
 def _state(engine: Engine) -> str:
-    if engine.stalled or engine.closer.waiting_for_room:
-        return "waiting for room on the disk"
+    waits_for = "room on the disk" if engine.stalled else engine.closer.waits_for
+    if waits_for:
+        return f"waiting for {waits_for}"
     return "stopping" if engine.stopping else "running"
 
 
