@@ -8,7 +8,7 @@ BIN := .venv/bin
 PYTHON310 := $(shell for p in python3.10 $(HOME)/.pyenv/versions/3.10.*/bin/python3.10; do \
 	$$p -c 'import venv' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help demo test test-310 lint format bench clean
+.PHONY: help demo test test-310 soak lint format bench fuzz clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,12 @@ test: .venv $(if $(PYTHON310),test-310)  ## the suite, under five minutes on two
 
 test-310: .venv310
 	.venv310/bin/python -m pytest tests/api tests/worker_client
+
+soak: .venv  ## kills, pauses and cuts for SOAK_MINUTES (10), and what the oracle says to it
+	$(BIN)/python -m tests.soak
+
+fuzz: .venv  ## all that may happen to the core, in ever new examples for FUZZ_MINUTES (10)
+	$(BIN)/python -m tests.aggregator.model
 
 lint: .venv  ## ruff, strict mypy, import directions
 	$(BIN)/ruff check .

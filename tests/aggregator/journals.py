@@ -11,6 +11,8 @@ from stats_aggregator.journal.segment import Record, RecordKind
 from stats_aggregator.journal.segment_reader import SegmentContents, read_segment, segment_paths
 
 Plain = tuple[RecordKind, bytes]
+TWO_SNAPSHOTS: list[Plain] = [(RecordKind.SNAPSHOT, b"snapshot")] * 2
+"""What each segment of `begin` starts with."""
 
 
 def begin(
