@@ -50,8 +50,8 @@ class Daemon:
         self.ready_line = ""
         self.printed = ""
 
-    def start(self) -> Daemon:
-        """Start, and wait until it says that it listens."""
+    def start(self, failpoints: str = "") -> Daemon:
+        """Start, for this once with `failpoints`, and wait until it says that it listens."""
         command = [self._python, "-m", "stats_aggregator", "serve", "--bind", self._bind]
         command += ["--data-dir", str(self.directory / "data"), "--results-dir", str(self.results)]
         with self.log.open("ab") as log:
@@ -60,7 +60,7 @@ class Daemon:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=self._environment,
+                env={**self._environment, "STATS_AGGREGATOR_FAILPOINTS": failpoints},
             )
         assert self._process.stdout is not None
         for line in self._process.stdout:
@@ -74,6 +74,11 @@ class Daemon:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def poll(self) -> int | None:
+        """Return its exit code where it has ended: negative, the number of the signal that ended it."""
+        assert self._process is not None
+        return self._process.poll()
 
     def kill(self) -> None:
         """End it as a power cut would: no handler runs."""

@@ -36,8 +36,8 @@ class Demo:
         line = self.process.stdout.readline()
         assert "reward" in line, self.process.communicate()[1]
         self.descendants = {pid: os.pidfd_open(pid) for pid in descendants_of(self.process.pid)}
-        # the daemon, its writers' process, and three workers
-        assert len(self.descendants) == 5
+        # the daemon, its three writers, and three workers
+        assert len(self.descendants) == 7
 
     def finish(self):
         out, err = self.process.communicate(timeout=DEADLINE_S)
