@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import shutil
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ from stats_aggregator.engine import checkpoints
 from stats_aggregator.journal.segment import RecordKind
 from stats_aggregator.journal.segment_reader import read_segment, segment_paths
 from stats_aggregator_api import Buckets
-from stats_aggregator_client.wire import Ack
+from stats_aggregator_client.wire import Ack, encode
 from tests.aggregator.oracle import buckets_of, check_moments
-from tests.aggregator.peers import Core, joined
+from tests.aggregator.partials import partial
+from tests.aggregator.peers import Core, Worker, joined
 from tests.aggregator.pictures import picture, told
 
 
@@ -199,6 +201,60 @@ def test_runs_past_the_limit_of_categories_are_refused_in_the_end(tmp_path, monk
         assert sorted((each.period.run, each.period.category) for each in core.close_all()) == [
             ("run 0", "c"), ("run 1", "_overflow"),
         ]  # fmt: skip
+
+
+def test_a_period_of_another_every_that_a_checkpoint_holds_ends_by_steps_all_the_same(tmp_path):
+    core = Core(tmp_path / "a", "manual", segment_bytes=20_000, journal_bytes=60_000)
+    (worker,) = joined(core, "w")
+    push_long(core, worker, range(60))
+    assert core.journal.checkpoints
+    with core.crashed(tmp_path / "b", every="100 steps") as core:
+        core.handle(worker.hello())
+        core.handle(worker.batch("long", [("x", 0, [1.0])], steps=60))
+        assert core.periods() == []
+        core.handle(worker.batch("long", [("x", 0, [1.0])], steps=60))
+        core.settle()
+        assert [(each.period.step, each["x"].num) for each in core.periods()] == [(120, 60 * 200 + 2)]
+
+
+def test_categories_of_runs_that_are_long_over_make_room_for_others(tmp_path):
+    with Core(tmp_path / "a", "10s", max_categories=10) as core:
+        for number in range(30):
+            worker = Worker("w", f"run {number}")
+            core.handle(worker.hello())
+            core.handle(worker.batch("c", [("x", 0, [float(number)])], core.clock.now_ns()))
+            core.pass_s(20)
+            core.handle(worker.bye())
+            core.pass_s(3700)
+        assert len(core.state.categories) <= 10
+        # The first run goes on: its ordinals too.
+        again = Worker("w", "run 0")
+        core.handle(again.hello())
+        core.handle(again.batch("c", [("x", 0, [99.0])], core.clock.now_ns()))
+        core.pass_s(20)
+        found = [(each.period.run, each.period.category, each.period.ordinal) for each in core.periods()]
+        assert {category for _, category, _ in found} == {"c"}
+        assert [ordinal for run, _, ordinal in found if run == "run 0"] == [1, 2]
+        before = picture(core.state)
+        core = core.crashed(tmp_path / "b")
+        assert picture(core.state)["sessions"] == before["sessions"]
+        core.close()
+
+
+def test_no_partial_brings_figures_past_what_the_store_holds(tmp_path):
+    with Core(tmp_path / "a", "manual") as core:
+        (worker,) = joined(core, "w")
+        huge = partial(worker, "c", [("x", 0, [math.nan])], 1)
+        (fields,) = huge.parts
+        huge = huge._replace(parts=(fields._replace(num_nan=2**48),))
+        core.handle((worker.peer, encode(huge)))
+        (period,) = core.state.open_periods()
+        period.accumulator.num_values = period.taken = 2**63 - 5  # as thousands more would bring it
+        core.handle((worker.peer, encode(huge._replace(seq=worker.next_seq()))))
+        assert (period.taken, period.accumulator.num_values) == (2**63 - 1, 2**63 - 1)
+        assert core.state.snapshot()
+        (found,) = core.close_all()
+        assert found["x"].num_nan == 2**49
 
 
 def test_folds_and_checkpoints_change_no_total(tmp_path):

@@ -29,6 +29,7 @@ from tests.aggregator.partials import partial
 from tests.aggregator.peers import SERIES, Core, Worker, answer, joined, pooled, seq_acked
 
 MOST = 2**63 - 1
+PARTIAL = partial(Worker(), "c", SERIES, 1)
 
 
 @pytest.fixture
@@ -71,6 +72,9 @@ def hostile(worker: Worker) -> dict[str, tuple[bytes, RejectCode, str]]:
         "partial worker": (good._replace(workers=("",)), RejectCode.NAME, "worker of a PARTIAL is empty"),
         "partial min worker": (bad(min_worker="a\n"), RejectCode.NAME, "control characters"),
         "partial count": (bad(num=2**48 + 1), RejectCode.COLUMN, "not from 0 to"),
+        "partial total": (
+            bad(num_nan=2**47, num_inf=2**47), RejectCode.COLUMN, "at most 281474976710656 are allowed"
+        ),
         "partial negative": (bad(num_nan=-1), RejectCode.COLUMN, "not from 0 to"),
         "partial empty": (
             bad(num=0, bucket_keys=b"", bucket_counts=b""), RejectCode.COLUMN, "a series without a value"
@@ -136,6 +140,7 @@ def test_what_makes_no_sense_is_refused_for_good_and_its_seq_consumed(core, name
         (b"\x92" + b"\x91" * 1020 + b"\x01\x01", "version"),
         (b"\x92\x01" + b"\x91" * 1020 + b"\x01", "kind"),
         (b"\x91" * 100_000, "malformed"),
+        *((encode(PARTIAL._replace(parts=(part,))), "malformed") for part in (5, None, {"a": 1}, (), "text")),
         (encode(Ack(b"s" * 16, 1, 1, 1, ())), "kind"),
     ],
 )

@@ -222,6 +222,7 @@ def test_a_session_that_was_forgotten_and_came_back_keeps_its_newest_name(tmp_pa
         (found,) = core.close_all()
         assert found["x"].min_worker == "w"
 
+
 def test_with_durability_none_the_store_alone_goes_on(tmp_path: Path) -> None:
     with Core(tmp_path / "a", "manual", durability=Durability.NONE) as core:
         worker = Worker("w", "run")

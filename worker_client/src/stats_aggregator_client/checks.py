@@ -69,7 +69,10 @@ def _partial_fault(partial: Partial) -> str | None:
     if any(number >> 63 for number in (*integers, partial.mantissa_bits, partial.step or 0)):
         return _OUT_OF_RANGE
     size = len(PartialSeries._fields)
-    if any(tuple(map(type, part[:size])) not in _PARTIAL_SHAPES for part in partial.parts):
+    if any(
+        type(part) is not tuple or tuple(map(type, part[:size])) not in _PARTIAL_SHAPES
+        for part in partial.parts
+    ):
         return "a part's fields have other types"
     if not all(type(worker) is str for worker in partial.workers):
         return "workers are not strings"

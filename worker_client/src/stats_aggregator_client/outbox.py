@@ -18,6 +18,7 @@ from .shipment import BATCH_BYTES, Room, load
 from .windows import last_boundary
 from .wire import MAX_MESSAGE_BYTES
 
+_USUAL_WINDOWS = (10_000_000_000,)
 JOIN_BYTES = 64 << 10
 """A waiting chunk takes no more in past this size, so that joining stays cheap."""
 
@@ -205,15 +206,15 @@ class Outbox:
         return min([*heads, *self._flying], default=self._arrivals + 1)
 
     def _alike(self, left: Chunk, right: Chunk) -> bool:
-        if left.moves_step or left.closing != right.closing:
+        if self.windows is None or left.moves_step or left.closing != right.closing:
             return False
         return self._same_window(left.last_ns, right.last_ns)
 
     def _same_window(self, left_ns: int, right_ns: int) -> bool:
-        if self.windows is None:
-            return False
+        # Before a daemon has said its windows, memory that is short takes them to be what they mostly are.
+        windows = _USUAL_WINDOWS if self.windows is None else self.windows
         ends = (self.clock.daemon_ns(left_ns), self.clock.daemon_ns(right_ns))
-        return last_boundary(ends[0], self.windows) == last_boundary(ends[1], self.windows)
+        return last_boundary(ends[0], windows) == last_boundary(ends[1], windows)
 
     def _joined(self, tail: Chunk | Note | None, piece: Chunk | Note) -> Chunk | None:
         if not isinstance(tail, Chunk) or not isinstance(piece, Chunk):

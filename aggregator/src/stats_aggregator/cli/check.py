@@ -1,4 +1,4 @@
-"""`stats-aggregator check`: would `serve` start with these settings?"""
+"""`stats-aggregator check`: would `serve` take these settings?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check(config: Config) -> None:
     """Check settings and plugins as `serve` would, and listen to nobody.
 
     Takes the options of `serve`. Writers that have options are made once, in a temporary directory. Exit
-    codes: 0 it would start; 2 it would not, or a writer refuses its options.
+    codes: 0 settings and writers are right; 2 they are not. Neither data directory nor address is opened.
     """
     plugins = discover(config.selection)
     check_tables(plugins, config.writers)

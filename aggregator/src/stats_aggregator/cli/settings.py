@@ -98,7 +98,7 @@ def _settings(
         bool,
         typer.Option(
             "--accept-loss",
-            help="Go on though files of the data directory are gone: what only they held counts as lost.",
+            help="Go on though files of the data directory are gone; what is lost is said as far as known.",
         ),
     ] = False,
     strict: Annotated[

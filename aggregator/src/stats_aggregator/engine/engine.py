@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from stats_aggregator_client.wire import (
+    INT64_MAX,
     Batch,
     Bye,
     Heartbeat,
@@ -47,14 +48,12 @@ log = logging.getLogger(__name__)
 
 _MAX_WAITING = 2
 """Jobs that may wait for the closer before credit is withdrawn."""
+_MAX_BEHIND_NS = 1_000_000_000
+"""How long periods that are due may wait for the closer before credit is withdrawn."""
 _MAX_BACKLOG = 1024
 """Jobs that may wait for the closer before nothing more is taken."""
 
 Received = tuple[bytes, bytes]
-
-
-def _everybody(peer: bytes, frame: bytes) -> bool:
-    return True
 
 
 class Engine:
@@ -80,21 +79,18 @@ class Engine:
         windows_ns: Sequence[int],
         retain_bytes: int,
         journal_bytes: int,
-        reaches: Callable[[bytes, bytes], bool] = _everybody,
+        reaches: Callable[[bytes, bytes], bool],
     ) -> None:
         self.state = state
         self.journal = journal
         self.closer = closer
-        self.server_id = server_id
-        self.run = run
+        self.server_id, self.run = server_id, run
         sayings = Sayings(log)
         self._roll = RollCall(state.sessions, sayings)
         self.reception = Reception(state, server_id, run, sayings, self._is_reached)
         self.keeper = PeriodKeeper(state, grace_ns, sayings)
         self._clock = clock
-        self._feed = feed
-        self._report = report
-        self._reaches = reaches
+        self._feed, self._report, self._reaches = feed, report, reaches
         self._sayings = sayings
         self.memory = Memory(retain_bytes, sayings)
         self._journal_limit = JournalLimit(journal, journal_bytes)
@@ -103,6 +99,7 @@ class Engine:
         self.stopping = False
         self._begun_runs: set[str] = set()
         self._waiting_group: Group | None = None
+        self._on_time_ns, self._is_behind = 0, False
         self._credit_withdrawn = False
 
     @property
@@ -143,7 +140,7 @@ class Engine:
         elif isinstance(message, Partial):
             session = reception.admit(group, peer, message)
             if session is not None:
-                session.values += num_values(message)
+                session.values = min(session.values + num_values(message), INT64_MAX)
                 self.keeper.values(group, session, message, frame)
         elif isinstance(message, Property | Write | Rewind):
             session = reception.admit(group, peer, message)
@@ -203,7 +200,8 @@ class Engine:
         return self._answers.to_group(group, self._credit())
 
     def _credit(self) -> Credit:
-        self._credit_withdrawn = self.stopping or self.stalled or self.closer.waiting > _MAX_WAITING
+        is_behind = self._is_behind or self.closer.waiting > _MAX_WAITING
+        self._credit_withdrawn = self.stopping or self.stalled or is_behind
         return (lambda session: 0) if self._credit_withdrawn else self.state.sessions.grant_bytes
 
     # Time.
@@ -214,7 +212,7 @@ class Engine:
         now_ns = self._clock.now_ns()
         if self._roll.is_due(now_ns):
             self._roll.call(now_ns)
-            self.keeper.say_who_waits(now_ns)
+            self.keeper.look_round(now_ns)
         if self._waiting_group is not None:
             return self._try_again(self._waiting_group)
         return [*self._close_due(now_ns), *self._give_credit_back(now_ns)]
@@ -259,8 +257,11 @@ class Engine:
         group = Group(now_ns)
         for category, period, cause in self.keeper.due(now_ns):
             if self.closer.waiting + len(group.ended) >= _MAX_WAITING:
+                self._is_behind = now_ns - self._on_time_ns > _MAX_BEHIND_NS
                 break
             self.keeper.close(group, category, period, cause)
+        else:
+            self._on_time_ns, self._is_behind = now_ns, False
         return self._commit(group)
 
     def _give_credit_back(self, now_ns: int) -> list[Received]:

@@ -15,6 +15,8 @@ from .sayings import Sayings
 from .sessions import Session
 from .state import EndedPeriod, State
 
+_MAX_OPEN_WINDOWS = 20_000
+"""Windows of all categories together that may be open; more values are late, as past those of one."""
 _WAITS_FOR_WRITE_NS = 300 * 1_000_000_000
 
 
@@ -25,12 +27,13 @@ class PeriodKeeper:
         self._state = state
         self._grace_ns = grace_ns
         self._sayings = sayings
+        self._is_crowded = False
 
     def values(self, group: Group, session: Session, message: Batch | Partial, frame: bytes) -> None:
         """Take a batch or PARTIAL into the period it belongs to."""
         category, overflows = self._category(group, session, message.category)
         self._hand_over(group, category, message.closing)
-        period, start_ns, late = category.find(message.t_last, group.now_ns)
+        period, start_ns, late = category.find(message.t_last, group.now_ns, self._is_crowded)
         if period is None:
             if category.by_time and is_empty(message):
                 category.pass_by(message, session.worker)
@@ -158,7 +161,14 @@ class PeriodKeeper:
             for period in sorted(category.periods.values(), key=lambda period: period.start_ns)
         ]
 
-    def say_who_waits(self, now_ns: int) -> None:
+    def look_round(self, now_ns: int) -> None:
+        """Do what is enough once a second: make room for categories, count windows, and say who waits."""
+        self._state.forget_idle(now_ns)
+        windows = sum(len(category.windows) for category in self._state.categories.values())
+        self._is_crowded = windows > _MAX_OPEN_WINDOWS
+        self._say_who_waits(now_ns)
+
+    def _say_who_waits(self, now_ns: int) -> None:
         """Say once of a category that has values and nobody who writes them."""
         for category in self._state.categories.values():
             if category.by_time or not category.by_write or category.round.written:

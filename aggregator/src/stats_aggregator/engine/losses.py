@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from ..store.store import Store
 from .replay import Replay
 from .state import Claim, State
 
+log = logging.getLogger(__name__)
+
 
 class Unstored(NamedTuple):
     """Ranges of a category's ordinals that nothing tells of; `claimed` of them were stored once."""
@@ -25,12 +28,16 @@ class Unstored(NamedTuple):
     claimed: int
 
 
-def check_newest(directory: Path) -> None:
-    """Raise AcknowledgedGone where the newest segment that there ever was is not there."""
+def check_newest(directory: Path, *, is_strict: bool) -> None:
+    """Raise AcknowledgedGone where the newest segment that there ever was is not there; else say so."""
     newest = newest_number(directory)
-    if newest > max(map(segment_number, all_segment_paths(directory)), default=0):
-        name = segment_name(newest)
+    if newest <= max(map(segment_number, all_segment_paths(directory)), default=0):
+        return
+    name = segment_name(newest)
+    if is_strict:
         raise AcknowledgedGone(directory, f"the newest segment of the journal, {name}, is not there")
+    text = "going on without the newest segment of the journal, %s: how many values it held is not known"
+    log.error(text, directory / name)
 
 
 def check_values(directory: Path, replay: Replay) -> None:

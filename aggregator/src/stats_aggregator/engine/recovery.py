@@ -55,8 +55,7 @@ def recover(
     anyway: then it counts as lost.
     """
     is_strict = durability is Durability.FULL and not accept_loss
-    if is_strict:
-        check_newest(directory)
+    check_newest(directory, is_strict=is_strict)
     read = _Reading(directory, Replay(state, _is_closed(store)))
     replay = read.replay
     found = unstored(store, state, replay)

@@ -99,6 +99,9 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def __contains__(self, session_id: object) -> bool:
+        return session_id in self._by_id
+
     def get(self, session_id: bytes) -> Session | None:
         """Return the session with this id."""
         return self._by_id.get(session_id)

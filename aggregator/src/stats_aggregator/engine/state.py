@@ -18,6 +18,7 @@ from ..pooling.series import OVERFLOW, SeriesCache
 from ..store.ordinals import LastPeriod
 from .sessions import Liveness, Refused, Session, Sessions
 
+_IDLE_NS = 3600 * 1_000_000_000
 _MAX_SENDERS = 100_000
 _MAX_REFUSALS = 20_000
 _MAX_OVERFLOWING_RUNS = 1000
@@ -80,7 +81,7 @@ class State:
     ) -> None:
         """`last_periods` are the newest that the store has as closed, by run and category."""
         self.cut = cut
-        self._last_periods = last_periods
+        self._last_periods = dict(last_periods)
         self.sessions = Sessions(ingress_bytes)
         self.categories: dict[tuple[str, str], Category] = {}
         self.series_cache = SeriesCache()
@@ -92,6 +93,27 @@ class State:
     def has_room(self, run: str, name: str) -> bool:
         """Return whether the category is there, or can be made; else OVERFLOW stands in for it."""
         return len(self.categories) < self._max_categories or (run, name) in self.categories
+
+    def forget_idle(self, now_ns: int) -> None:
+        """Where categories are many, forget those that are long unheard and have nothing open, oldest first.
+
+        What they must not forget, their ordinal and where they stand, is kept as the store would tell it.
+        """
+        excess = len(self.categories) - self._max_categories * 9 // 10
+        if excess <= 0:
+            return
+        unstored = {key[:2] for key in self.unstored if isinstance(key, PeriodKey)}
+        idle = []
+        for name, category in self.categories.items():
+            # After a start nobody knows when it was heard last.
+            category.heard_ns = category.heard_ns or now_ns
+            is_idle = now_ns - category.heard_ns > _IDLE_NS and not category.periods
+            if is_idle and name not in unstored and category.next_ordinal > 1:
+                idle.append((category.heard_ns, name))
+        for _, name in sorted(idle)[:excess]:
+            gone = self.categories.pop(name)
+            step = gone.axis.last if gone.axis.last >= 0 else gone.next_ordinal - 1
+            self._last_periods[name] = LastPeriod(gone.next_ordinal - 1, step, gone.closed_through_ns)
 
     def may_take(self, run: str, name: str) -> bool:
         """Return whether the category, or the one that stands in for it, is there or can be made."""
@@ -125,6 +147,8 @@ class State:
         Who has sent to a category is told as far as there is room: the others are known again when they send.
         """
         left, refusals_left = _MAX_SENDERS, _MAX_REFUSALS
+        for category in self.categories.values():
+            category.round.forget_all_but(self.sessions)
         unstored: dict[tuple[str, str], list[tuple[OpenPeriod, Closed | None]]] = {}
         for period, closed in self.unstored.values():
             unstored.setdefault(period.key[:2], []).append((period, closed))

@@ -27,7 +27,7 @@ from typing import NamedTuple
 VERSION = 1
 SUFFIX = ".journal"
 SALT_BYTES = 16
-MAX_BODY_BYTES = 64 << 20
+MAX_BODY_BYTES = 256 << 20
 """The largest body of a record."""
 MAX_APPEND_BYTES = 1 << 30
 """The largest append; a write call takes this much on every system."""

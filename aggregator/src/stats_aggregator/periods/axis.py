@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from stats_aggregator_client.wire import INT64_MAX
@@ -105,6 +105,12 @@ class WriteRound:
         if not self.written:
             return []
         return sorted(writer for writer in self.writers - self.written if is_live(writer))
+
+    def forget_all_but(self, known: Container[bytes]) -> None:
+        """Forget the sessions that are not `known` any more; they are waited for by nobody."""
+        for sessions in (self.writers, self.owed):
+            for session in [session for session in sessions if session not in known]:
+                sessions.discard(session)
 
     def reset(self) -> None:
         """Forget who has written and who owes: the axis went back."""

@@ -104,8 +104,10 @@ class Category:
             return []
         return self._sorted_windows()
 
-    def find(self, t_last: int, now_ns: int) -> tuple[OpenPeriod | None, int, bool]:
+    def find(self, t_last: int, now_ns: int, is_crowded: bool = False) -> tuple[OpenPeriod | None, int, bool]:
         """Return the open period for values up to `t_last`; where there is none, None and its start.
+
+        No window but the current one is opened where it `is_crowded`.
 
         The third of the three says whether the values are late, or too far ahead, for their own window.
         """
@@ -118,7 +120,8 @@ class Category:
         found = self.windows.get((start, width))
         current = now_ns - now_ns % width
         is_far = start + width <= self.closed_through_ns or start > current + width
-        late = found is None and (is_far or len(self.windows) >= MAX_OPEN_WINDOWS)
+        is_full = len(self.windows) >= MAX_OPEN_WINDOWS or (is_crowded and start != current)
+        late = found is None and (is_far or is_full)
         if late:
             start = current
             newest = max(self.windows.values(), key=lambda period: period.start_ns, default=None)
@@ -136,12 +139,15 @@ class Category:
             key = PeriodKey(self.run, self.name, ordinal)
             period = self.periods[ordinal] = OpenPeriod(key, start_ns, window_ns, accumulator)
             if self.every.mode is Mode.STEPS:
-                self.boundary = (max(self.axis.position, 0) // self.every.steps + 1) * self.every.steps
+                self.boundary = self._next_boundary()
         self.windows.pop((period.start_ns, period.window_ns), None)
         period.start_ns, period.window_ns = start_ns, window_ns
         if window_ns:
             self.windows[period.start_ns, window_ns] = period
         return period
+
+    def _next_boundary(self) -> int:
+        return (max(self.axis.position, 0) // self.every.steps + 1) * self.every.steps
 
     def put(self, period: OpenPeriod, boundary: int) -> None:
         """Take in a period as a checkpoint has it, in place of what was rebuilt of it."""
@@ -153,6 +159,8 @@ class Category:
         self.periods[ordinal] = period
         if period.window_ns:
             self.windows[period.start_ns, period.window_ns] = period
+        if self.every.mode is Mode.STEPS and (boundary < 0 or boundary % self.every.steps):
+            boundary = self._next_boundary()  # it began under another `every`
         self.boundary = boundary
 
     def admit(self, batch: Batch | Partial, worker: str, period: OpenPeriod | None, late: bool) -> None:
@@ -165,12 +173,12 @@ class Category:
         self.written_by_producer = self.written_by_producer or batch.closing == Closing.WRITE
         if period is not None:
             period.step = max(period.step, step)
-            period.taken += num_values(batch)
+            period.taken = min(period.taken + num_values(batch), INT64_MAX)
             # Whatever a client claims, the sums fit the store.
             period.lost = min(period.lost + batch.lost, INT64_MAX)
             period.uncertain = min(period.uncertain + batch.uncertain, INT64_MAX)
             if late:
-                period.late += num_values(batch)
+                period.late = min(period.late + num_values(batch), INT64_MAX)
             elif isinstance(batch, Partial):
                 period.late = min(period.late + batch.late, INT64_MAX)
 

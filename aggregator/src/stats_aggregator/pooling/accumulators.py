@@ -9,7 +9,7 @@ import msgpack
 import numpy as np
 
 from stats_aggregator_api import StatsAggregationMethod
-from stats_aggregator_client.wire import Batch, Partial
+from stats_aggregator_client.wire import INT64_MAX, Batch, Partial
 
 from .joined import Joined, Part, Source
 from .joined_partials import JoinedPartials, PartialPart
@@ -78,7 +78,7 @@ class Accumulator:
         self.retained.add(joined, self.moments.num)
         if self._any_most_recent:
             self.latest.add(joined, self._most_recent)
-        self.num_values += len(joined.values)
+        self.num_values = min(self.num_values + len(joined.values), INT64_MAX)
         if joined.finite is not None:
             self._note_not_finite(joined, batches)
 
@@ -103,7 +103,7 @@ class Accumulator:
         self.moments.add(joined)
         if self._any_most_recent:
             self.latest.add(joined, self._most_recent)
-        self.num_values += joined.num_values
+        self.num_values = min(self.num_values + joined.num_values, INT64_MAX)
         self._note_folded(parts, partials)
 
     def _number_of(self, worker: str) -> int:

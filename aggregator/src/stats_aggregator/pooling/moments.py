@@ -56,7 +56,7 @@ class Moments:
     max_worker: Ints
     last: Floats
 
-    def __init__(self, rows: int = 64) -> None:
+    def __init__(self, rows: int = 8) -> None:
         self._rows = rows
         for name, (kind, empty) in _COLUMNS.items():
             setattr(self, name, np.full(rows, empty, dtype=kind))

@@ -21,7 +21,7 @@ from stats_aggregator_client.wire import (
 from .segments import Floats, Ints
 
 MAX_NUM = 1 << 48
-"""So many values a series of one PARTIAL may stand for: the sums of thousands of them fit an int64."""
+"""So many values one PARTIAL may stand for: the sums of thousands of them fit an int64."""
 _EXPONENTS = 0x7FF
 
 
@@ -44,6 +44,9 @@ class PartTable:
         self.mantissa_bits = partial.mantissa_bits
         self.num, self.num_nan, self.num_inf = (_counts(of.num), _counts(of.num_nan), _counts(of.num_inf))
         _check(bool((self.num + self.num_nan + self.num_inf).all()), "a series without a value")
+        self.num_values = sum(map(sum, (of.num, of.num_nan, of.num_inf)))
+        """How many values it stands for, NaN and infinities among them."""
+        _check(self.num_values <= MAX_NUM, f"{self.num_values} values; at most {MAX_NUM} are allowed")
         self.origin, self.mean_from_origin = _floats(of.origin), _floats(of.mean_from_origin)
         self.m2, self.sum = _floats(of.m2), _floats(of.sum)
         self.min, self.max, self.last = _floats(of.min), _floats(of.max), _floats(of.last)
@@ -55,11 +58,6 @@ class PartTable:
         self.latest = [
             (row, *_latest(found)) for row, latest in enumerate(of.latest) for found in _rows(latest)
         ]
-
-    @property
-    def num_values(self) -> int:
-        """How many values it stands for, NaN and infinities among them."""
-        return int((self.num + self.num_nan + self.num_inf).sum())
 
     def _check_figures(self) -> None:
         some = self.num > 0
@@ -82,7 +80,9 @@ class PartTable:
         self.bucket_series: Ints = np.repeat(np.arange(len(sizes)), sizes)
         self.bucket_keys: Ints = np.frombuffer(b"".join(keys), dtype="<i4").astype(np.int64)
         counted = np.frombuffer(b"".join(counts), dtype="<u8")
-        _check(bool(((counted > 0) & (counted <= MAX_NUM)).all()), "a bucket's count that is 0 or too large")
+        _check(bool((counted > 0).all()), "a bucket's count that is 0")
+        # In floats, since what is too large would wrap and then seem to be right.
+        _check(float(counted.sum(dtype=np.float64)) <= 2.0 * MAX_NUM, "buckets that hold too many values")
         self.bucket_counts: Ints = counted.astype(np.int64)
         series, limit = self.bucket_series, _EXPONENTS << self.mantissa_bits
         ascending = (self.bucket_keys[1:] > self.bucket_keys[:-1]) | (series[1:] != series[:-1])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stats_aggregator_client.wire import StatusReply, encode
+
+log = logging.getLogger(__name__)
 
 _MAX_WAITING = 100
 """Answers that may be under way; who asks past them is not answered, and asks again."""
@@ -59,6 +62,10 @@ class StatusDesk:
             # All who wait are told the same of the writers.
             outgoing = self._outgoing()
             for peers, engines_part in asked:
-                frame = encode(StatusReply({**engines_part, **outgoing}))
+                try:
+                    frame = encode(StatusReply({**engines_part, **outgoing}))
+                except (ValueError, OverflowError, TypeError):
+                    log.exception("a status cannot be told")
+                    continue
                 self.answers.extend((peer, frame) for peer in peers)
             self._on_answer()

@@ -17,7 +17,7 @@ from .database import Database
 CHECKED_BYTES = 256 << 20
 """Files up to this size are checked whole after a crash; that takes about a second."""
 
-_PUT_BACK = "put back the right one, or move both away (nothing was deleted) and see --accept-loss"
+_PUT_BACK = "put back the right one; or move both away (nothing was deleted), and start again"
 _PAGE_SIZE_AT = 16
 
 
