@@ -47,11 +47,12 @@ def test_each_example_is_read_back_as_it_was_each_period_once(tmp_path):
 
 def _compare(row, period, summary):
     assert tuple(row) == COLUMNS
-    for name in ("ordinal", "step", "workers_reporting", "workers_expected", "late", "lost"):
+    for name in ("ordinal", "step", "workers_reporting", "workers_expected", "late", "lost", "uncertain"):
         assert int(row[name]) == getattr(period, name)
     began = datetime.fromisoformat(row["start"].replace("Z", "+00:00"))
     assert began == datetime.fromtimestamp(period.start // 10**9, timezone.utc)
     assert row["aggregation"] == summary.aggregation_method.name
+    assert float(row["percentile_error"]) == summary.percentile_error
     assert row["exact"] == ("true" if summary.exact else "false")
     for name in ("num", "num_nan", "num_inf"):
         assert int(row[name]) == getattr(summary, name)

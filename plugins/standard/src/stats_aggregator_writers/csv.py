@@ -16,8 +16,8 @@ from .fields import SERIES_FIELDS, period_of, series_fields
 from .options import read_options
 
 COLUMNS = (
-    "id", "ordinal", "step", "start", "end", "workers_reporting", "workers_expected", "late", "lost", "key",
-    *SERIES_FIELDS,
+    "id", "ordinal", "step", "start", "end", "workers_reporting", "workers_expected", "late", "lost",
+    "uncertain", "key", *SERIES_FIELDS,
 )  # fmt: skip
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -47,6 +47,7 @@ class CsvWriter(StatsWriter):
         of_period = (
             period.id, period.ordinal, step, utc_text(period.start), utc_text(period.end),
             period.workers_reporting, period.workers_expected, period.late, period.lost,
+            period.uncertain,
         )  # fmt: skip
         rows = [
             (*of_period, key, *map(_cell, series_fields(summary).values())) for key, summary in values.items()

@@ -13,7 +13,7 @@ PERCENTILES = (5, 25, 50, 75, 95)
 
 SERIES_FIELDS = (
     "aggregation", "value", "num", "mean", "std", "sum", "min", "max", "last", "num_nan", "num_inf",
-    *(f"p{q}" for q in PERCENTILES), "exact", "min_worker", "max_worker",
+    *(f"p{q}" for q in PERCENTILES), "exact", "percentile_error", "min_worker", "max_worker",
 )  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def series_fields(summary: StatSummary) -> dict[str, str | float | bool]:
         "num_inf": summary.num_inf,
         **{f"p{q}": summary.percentile(q) for q in PERCENTILES},
         "exact": summary.exact,
+        "percentile_error": summary.percentile_error,
         "min_worker": summary.min_worker,
         "max_worker": summary.max_worker,
     }
