@@ -20,7 +20,7 @@ test: .venv $(if $(PYTHON310),test-310)  ## the suite, under five minutes on two
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests
 
 test-310: .venv310
-	.venv310/bin/python -m pytest tests/api tests/worker_client
+	.venv310/bin/python -m pytest -n 2 tests/api tests/worker_client
 
 soak: .venv  ## kills, pauses and cuts for SOAK_MINUTES (10), and what the oracle says to it
 	$(BIN)/python -m tests.soak

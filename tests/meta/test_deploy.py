@@ -168,7 +168,7 @@ class TestCompose:
                 with urllib.request.urlopen(address, timeout=WAIT_S) as page:
                     assert b"TensorBoard" in page.read()
             finally:
-                process.terminate()
+                process.kill()  # it may miss a SIGTERM while it starts
 
 
 class TestSystemd:

@@ -210,7 +210,7 @@ class _Lot:
         return {sector for sector in range(first, last + 1) if self._random.random() < 0.5}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(part=st.floats(0, 1), random=st.randoms(use_true_random=False))
 def test_at_any_moment_any_part_of_what_was_not_synced_may_be_gone(
     traced: Traced, part: float, random: random.Random
