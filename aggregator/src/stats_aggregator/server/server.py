@@ -19,9 +19,10 @@ from ..engine.engine import Engine
 from ..engine.recovery import Recovered, recover
 from ..engine.state import State
 from ..errors import StoreError
+from ..journal.journal import Durability
 from ..pooling.accumulators import Limits
 from ..store.outbox import Outbox
-from ..store.soundness import check_sound, own
+from ..store.soundness import check_sound, own, sync_files
 from ..store.store import Store
 from .address_file import AddressFile
 from .addresses import reachable_address
@@ -81,6 +82,8 @@ class Server:
         self._clock = Clock()
         self._started_ns = self._clock.now_ns()
         check_sound(self._directory.store, self._directory.server_id)
+        if config.durability is Durability.FULL:
+            sync_files(self._directory.store)
         self._store = self._owned(self._open_store())
         own(self._store.database, self._directory.server_id)
         self._feed = self._owned(FeedSender())

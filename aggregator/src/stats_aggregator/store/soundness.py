@@ -6,6 +6,7 @@ that stands beside an empty file.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -69,6 +70,25 @@ def _check_log(path: Path, log: Path, server_id: bytes, size_bytes: int) -> None
     if fault or owners not in ([], [server_id]):
         why = fault or "they are of another data directory"
         raise StoreFailed(path, f"it and its log {log.name} do not belong together ({why}); {_PUT_BACK}")
+
+
+def sync_files(path: Path) -> None:
+    """Bring to the disk what an earlier process wrote to the store at `path`, and may not have synced.
+
+    What it committed is seen at the next opening, out of the page cache too, and then the journal lets go of
+    it. Before SQLite opens the file: closing another descriptor of it would take SQLite's locks away.
+    Raises StoreFailed.
+    """
+    try:
+        for file in (path, path.with_name(f"{path.name}-wal"), path.parent):
+            if file.exists():
+                descriptor = os.open(file, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+    except OSError as error:
+        raise StoreFailed(path, f"cannot be synced: {error.strerror}") from error
 
 
 def own(database: Database, server_id: bytes) -> None:
