@@ -70,10 +70,6 @@ class Group:
         if period is not None:
             self.pins.add(period.key)
 
-    def add_bye(self, frame: bytes) -> None:
-        """Take a BYE, so that who has finished does not count as lost after a restart."""
-        self._part.entries.append(Entry(0, False, frame))
-
     def add_property(self, run: str, message: Property, frame: bytes) -> None:
         """Take a property, which the journal keeps until the store has it."""
         self._part.entries.append(Entry(0, False, frame))

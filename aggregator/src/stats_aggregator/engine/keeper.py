@@ -15,7 +15,7 @@ from .sayings import Sayings
 from .sessions import Session
 from .state import EndedPeriod, State
 
-_MAX_OPEN_WINDOWS = 20_000
+_CROWDED_WINDOWS = 20_000
 """Windows of all categories together that may be open; more values are late, as past those of one."""
 _WAITS_FOR_WRITE_NS = 300 * 1_000_000_000
 
@@ -165,7 +165,7 @@ class PeriodKeeper:
         """Do what is enough once a second: make room for categories, count windows, and say who waits."""
         self._state.forget_idle(now_ns)
         windows = sum(len(category.windows) for category in self._state.categories.values())
-        self._is_crowded = windows > _MAX_OPEN_WINDOWS
+        self._is_crowded = windows > _CROWDED_WINDOWS
         self._say_who_waits(now_ns)
 
     def _say_who_waits(self, now_ns: int) -> None:

@@ -22,7 +22,7 @@ from stats_aggregator_client.wire import (
     Write,
 )  # fmt: skip
 
-from ..journal.decisions import SessionOpened, Skipped
+from ..journal.decisions import Entry, SessionOpened, Skipped
 from .group import Group
 from .sayings import Sayings
 from .sessions import Liveness, Refused, Session
@@ -145,7 +145,8 @@ class Reception:
         session.said_bye = True
         session.liveness = Liveness.GONE
         if not self.stalled:
-            group.add_bye(frame)
+            # Journaled, so that who has finished does not count as lost after a restart.
+            group.add_passing(Entry(0, False, frame))
         self._done[session.run] += 1
         if _is_worth_saying(self._done[session.run]):
             done = self._done[session.run]
