@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from stats_aggregator import failpoints
 from stats_aggregator.errors import AcknowledgedGone, SettingError
 from stats_aggregator.journal.journal import Durability
-from stats_aggregator.journal.segment import RecordKind
-from stats_aggregator.journal.segment_reader import read_segment, segment_paths
+from stats_aggregator.journal.segment import HEADER_BYTES, RecordKind
+from stats_aggregator.journal.segment_reader import read_header, read_segment, segment_paths
 from stats_aggregator.store.ordinals import ClosedOrdinals
 from stats_aggregator_client.wire import Welcome
 from tests.aggregator.peers import Core, Worker, joined
@@ -131,6 +133,72 @@ def test_a_damaged_snapshot_costs_nothing_while_its_copy_tells_whose_the_values_
     assert nums == ([NUM * 3] if damaged == 1 else [])
     assert ("messages are of sessions whose beginning is damaged" in caplog.text) == (damaged == 2)
     assert ("were acknowledged, but are not in this data directory" in caplog.text) == (damaged == 2)
+
+
+def with_checkpoint(directory: Path) -> tuple[Core, Worker]:
+    """Return a core whose journal is one segment, which a checkpoint has just begun."""
+    core = Core(directory, "manual", segment_bytes=1 << 12, journal_bytes=1 << 14, durability=FULL)
+    (worker,) = joined(core, "w")
+    while not core.journal.checkpoints:
+        push(core, worker, "long", 1)
+    return core, worker
+
+
+def damage_checkpoint(core: Core) -> None:
+    (path,) = segment_paths(core.directory / "journal")
+    data = bytearray(path.read_bytes())
+    (checkpoint,) = [
+        stored for stored in read_segment(path).records if stored.record.kind is RecordKind.CHECKPOINT
+    ]
+    data[checkpoint.end - 1] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("more", [0, 2])
+def test_a_damaged_checkpoint_is_damage_wherever_it_stands_and_its_values_stand_as_lost(
+    tmp_path: Path, more: int
+) -> None:
+    core, worker = with_checkpoint(tmp_path / "a")
+    before = worker.seq * NUM
+    push(core, worker, "long", more)
+    damage_checkpoint(core)
+    with core.crashed(tmp_path / "b") as core:
+        (found,) = core.close_all()
+    assert found.period.lost == before
+    assert [summary.num for summary in found.values()] == [NUM * more] * bool(more)
+
+
+def test_a_start_that_dies_while_it_makes_up_for_damage_is_not_refused_at_the_next(tmp_path: Path) -> None:
+    core, worker = with_checkpoint(tmp_path / "a")
+    before = worker.seq * NUM
+    push(core, worker, "long", 2)
+    damage_checkpoint(core)
+    failpoints.arm("segment.create.before=error(EIO)")
+    try:
+        with pytest.raises(OSError, match="Input/output error"):
+            core.crashed(tmp_path / "b")
+    finally:
+        failpoints.arm("")
+    (path,) = [path for path in segment_paths(tmp_path / "b" / "journal") if read_header(path).replaces]
+    assert not read_segment(path).damage  # nothing in it tells of the damage any more
+    with Core(tmp_path / "b", "manual", segment_bytes=1 << 12, durability=FULL) as core:
+        (found,) = core.close_all()
+    assert (found.period.lost, found["x"].num) == (before, NUM * 2)
+
+
+@pytest.mark.parametrize("size", [0, HEADER_BYTES // 2, HEADER_BYTES, HEADER_BYTES + 40])
+def test_a_newest_segment_that_is_cut_where_it_begins_is_an_error_and_no_torn_tail(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, size: int
+) -> None:
+    core, worker = left(tmp_path / "a")
+    push(core, worker, "long", 1)
+    newest = segment_paths(core.directory / "journal")[-1]
+    os.truncate(newest, size)
+    with core.crashed(tmp_path / "b") as core:
+        (period,) = core.state.open_periods()
+        assert 0 < period.accumulator.num_values <= NUM * ROUNDS
+    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert [text for text in said if newest.name in text and "where it begins" in text], caplog.text
 
 
 def test_without_a_journal_a_start_does_not_forget_what_one_holds(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class Journal:
         clock: Clock,
         first_number: int = 1,
         rewrite: SegmentContents | None = None,
+        renew: bool = False,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
         """Begin segment `first_number` in `directory`, which is made where it is missing.
@@ -62,6 +63,7 @@ class Journal:
 
         With `rewrite` the segment begins instead with all that was read of that one, which it replaces, and
         is synced under any durability: what stands in the page cache after a crash may not be on the disk.
+        With `renew` it ends with the snapshot: what was found damaged there shows in it no more.
 
         Raises JournalFull where there is no room for a segment, JournalFailed on any other fault of the disk.
         """
@@ -82,7 +84,9 @@ class Journal:
         self.last_sync_s = 0.0
         """How long the last of these syncs took, in seconds."""
         self._make_directory()
-        self._current = self._begin(first_number) if rewrite is None else self._rewrite(first_number, rewrite)
+        self._current = (
+            self._rewrite(first_number, rewrite, renew) if rewrite else self._begin(first_number)
+        )
         self._roll_at_bytes = segment_bytes
 
     @classmethod
@@ -107,6 +111,10 @@ class Journal:
         """
         number = max([newest_number(directory), *map(segment_number, all_segment_paths(directory))]) + 1
         readable = rewrite if rewrite and rewrite.header else None
+        if readable:
+            first = readable.records[0].record.kind if readable.records else None
+            # Its snapshot is damaged, or tells of what is lost: the segments before could never go.
+            renew = renew or first is not RecordKind.SNAPSHOT
         journal = cls(
             directory,
             durability,
@@ -114,13 +122,12 @@ class Journal:
             clock=clock,
             first_number=number,
             rewrite=readable,
+            renew=renew,
             segment_bytes=segment_bytes,
         )
         if readable and readable.header:
             journal._pins.update(pins_of.get(readable.header.number, ()))
-            first = readable.records[0].record.kind if readable.records else None
-            if renew or first is not RecordKind.SNAPSHOT:
-                # Its snapshot was damaged, or tells of what is lost: the segments before could never go.
+            if renew:
                 journal._go_on_in(journal._begin(number + 1))
         journal._adopt(pins_of)
         return journal
@@ -218,7 +225,7 @@ class Journal:
         failpoints.reach("segment.create.after")
         return segment
 
-    def _rewrite(self, number: int, old: SegmentContents) -> SegmentWriter:
+    def _rewrite(self, number: int, old: SegmentContents, renew: bool) -> SegmentWriter:
         failpoints.reach("recovery.rewrite.before")
         replaces = segment_number(old.path)
         segment = SegmentWriter(
@@ -227,6 +234,8 @@ class Journal:
         try:
             for _, append in groupby(old.records, key=lambda stored: stored.append_start):
                 segment.append([stored.record for stored in append])
+            if renew:
+                segment.append([Record(RecordKind.SNAPSHOT, [self._snapshot()])])
             segment.publish(sync=True)
         except BaseException:
             segment.discard()
