@@ -117,6 +117,21 @@ def test_equal_values_have_no_spread_and_are_their_own_mean(value, num):
     assert (found.mean, found.std, found.min, found.max, found.last) == (value, 0.0, value, value, value)
 
 
+def test_a_mean_of_values_too_far_apart_for_a_double_is_right_or_not_a_number():
+    big = 1.7e308
+    for values in ([big, -big], [big, big, -big], [-big, big, big, -big]):
+        for columns in ([values], [[value] for value in values]):
+            found = pooled(columns)
+            right = math.fsum(value / len(values) for value in values)
+            assert math.isnan(found.mean) or found.mean == pytest.approx(right), columns
+            assert (found.min, found.max) == (-big, big)
+    latest = [
+        (worker.record("c", [("m", MOST_RECENT, [value])], 1), worker.name)
+        for worker, value in zip(WORKERS, (big, -big, big), strict=True)
+    ]
+    assert math.isnan(summaries(accumulated(latest, [], 10))["m"].mean)
+
+
 def test_zeros_of_either_sign_are_zero():
     found = pooled([[-0.0], [0.0, -0.0]])
     assert (found.num, found.mean, found.std, found.sum, found.min, found.max) == (3, 0.0, 0.0, 0.0, 0.0, 0.0)

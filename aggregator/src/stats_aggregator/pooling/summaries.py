@@ -29,7 +29,7 @@ class _Figures:
             self.min = moments.min[:size].copy()
             self.max = moments.max[:size].copy()
             # Rounding must not take a mean past the extremes: that of equal values is the value.
-            self.mean = np.clip(np.where(np.isfinite(mean), mean, from_origin), self.min, self.max)
+            self.mean = np.clip(_finite(np.where(np.isfinite(mean), mean, from_origin)), self.min, self.max)
             self.std = _std(moments.m2[:size], some)
         self.last = moments.last[:size]
         self.min_worker = moments.min_worker[:size].copy()
@@ -44,6 +44,11 @@ def _std(m2: Floats, num: Ints) -> Floats:
     variance: Floats = m2 / num
     std: Floats = np.sqrt(np.where(np.isnan(variance), np.inf, variance))
     return std
+
+
+def _finite(mean: Floats) -> Floats:
+    """Return NaN for a mean that came out infinite: it is of values too far apart for a double to tell."""
+    return np.where(np.isfinite(mean), mean, np.nan)
 
 
 def _compensated(total: Floats, error: Floats) -> Floats:
@@ -61,7 +66,7 @@ def _pool_latest(figures: _Figures, series: Ints, workers: Ints, values: Floats)
         mean = np.add.reduceat(from_origin, firsts) / counts
         deviation = from_origin - np.repeat(mean, counts)
         figures.std[rows] = _std(np.add.reduceat(deviation * deviation, firsts), counts)
-        figures.mean[rows] = origin + mean
+        figures.mean[rows] = _finite(origin + mean)
         figures.sum[rows] = np.add.reduceat(values, firsts)
     for reduce, extreme, worker in (
         (np.minimum, figures.min, figures.min_worker),
