@@ -1,5 +1,6 @@
 """Each distribution has what an index and a type checker look for, and all go together."""
 
+import ast
 import re
 import sys
 from importlib.metadata import distributions
@@ -64,6 +65,24 @@ def test_it_needs_its_siblings_in_its_own_version(directory):
     # A plugin author's package goes with any version of the contract.
     if found["name"] != "stats-aggregator-example":
         assert [str(sibling.specifier) for sibling in siblings] == [f"=={found['version']}"] * len(siblings)
+
+
+def imported(package):
+    """Return the top names that a package imports, anywhere in it."""
+    nodes = [node for path in package.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {package.name}
+
+
+@each_distribution
+def test_it_says_that_it_needs_what_it_imports(directory):
+    found = project(directory)
+    extras = [line for lines in found.get("optional-dependencies", {}).values() for line in lines]
+    needed = {Requirement(line).name.replace("-", "_") for line in [*found["dependencies"], *extras]}
+    needed = {{"pyzmq": "zmq"}.get(name, name) for name in needed}
+    (package,) = (path for path in (directory / "src").iterdir() if (path / "__init__.py").exists())
+    assert imported(package) - needed == set()
 
 
 def test_all_have_one_version_and_the_changelog_has_it():

@@ -89,7 +89,6 @@ def lines_of(demo, category):
     return [line for line in lines if line["category"] == category]
 
 
-@pytest.mark.slow
 def test_the_reward_rises_and_every_episode_is_counted_once(start):
     demo = start(8)
     demo.wait_for_first_period()

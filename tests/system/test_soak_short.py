@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.soak.soak import OFTEN, SELDOM, Plan, Soak
 
 TOO_LONG = ("pause_daemon_past_heartbeats", "pause_worker_past_heartbeats")
@@ -21,7 +19,6 @@ SHORT = Plan(
 )
 
 
-@pytest.mark.slow
 def test_nothing_is_lost_and_nothing_counted_twice_whatever_is_killed_paused_or_cut(tmp_path: Path) -> None:
     said: list[str] = []
     table = Soak(tmp_path, SHORT, said.append).run()

@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 import textwrap
-import venv
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from stats_aggregator_api import PeriodSummaries, RunOptions
 from stats_aggregator_api.testing import check_writer, example_period, summarize
 from stats_aggregator_example import writers
+from tests.environments import new_environment
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "plugins/example/README.md"
@@ -41,11 +41,7 @@ def readme_block(name):
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """Return the python of a fresh environment that has the api alone."""
-    path = tmp_path_factory.mktemp("fresh") / "venv"
-    venv.create(path, with_pip=True)
-    python = path / "bin/python"
-    install(python, ROOT / "plugins/api")
-    return python
+    return new_environment(tmp_path_factory.mktemp("fresh") / "venv", ["plugins/api"], with_pip=True)
 
 
 def install(python, *what):
@@ -81,14 +77,12 @@ def test_an_unknown_option_is_refused_by_name():
         writers(RunOptions(plugin_options={"prefiks": ">"}))
 
 
-@pytest.mark.slow
-def test_in_a_fresh_environment_it_is_found_and_called(environment, tmp_path):
-    install(environment, ROOT / "plugins/example")
+def test_in_a_fresh_environment_it_is_found_and_called(tmp_path):
+    environment = new_environment(tmp_path / "venv", ["plugins/api", "plugins/example"])
     expected = "[example] 3DBall step 7 Environment/Cumulative Reward = 3\n"
     assert called(environment, "example", tmp_path) == expected
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", ["pyproject.toml", "setup.py"])
 def test_the_plugin_of_the_readme_works_in_both_forms(environment, tmp_path, form):
     project = tmp_path / "project"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from .wire import MAX_MESSAGE_BYTES
 
@@ -61,7 +60,9 @@ class Connection:
         found = False
         try:
             while True:
-                found = bool(recv_monitor_message(self.monitor, zmq.DONTWAIT)) or found
+                # It tells of nothing but that; zmq.utils.monitor, which reads it, brings asyncio with it.
+                self.monitor.recv_multipart(zmq.DONTWAIT)
+                found = True
         except zmq.Again:
             return found
 

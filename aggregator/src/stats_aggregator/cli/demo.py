@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 
 from ..clock import Clock
-from ..demo.demonstration import Demonstration, Plan
 
 
 def demo(
@@ -38,4 +37,7 @@ def demo(
             err=True,
         )
         raise typer.Exit(2)
+    # Here, since every other command would wait for it too.
+    from ..demo.demonstration import Demonstration, Plan
+
     raise typer.Exit(Demonstration(Plan(seconds, workers, results_dir), Console(), Clock()).show())
