@@ -32,14 +32,7 @@ def new_environment(path: Path, parts: Iterable[str], *, with_pip: bool = False,
     build = [*_PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels)]
     subprocess.run([*build, *folders], check=True, timeout=100)
     install = [
-        sys.executable,
-        *_PIP,
-        "--python",
-        python,
-        "install",
-        "--no-deps",
-        "--no-index",
-        "--no-compile",
-    ]
+        *_PIP, "--python", python, "install", "--no-deps", "--no-index", "--no-compile",
+    ]  # fmt: skip
     subprocess.run([*install, *map(str, wheels.iterdir())], check=True, timeout=100)
     return python

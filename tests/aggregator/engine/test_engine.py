@@ -86,6 +86,24 @@ def test_credit_is_zero_while_the_closer_is_behind_and_comes_back(tmp_path):
         assert [(reply.durable_seq, reply.credit > 0) for reply in replies] == [(8, True)]
 
 
+def test_after_a_start_credit_stays_while_many_windows_that_are_due_have_not_waited_long(tmp_path):
+    with Core(tmp_path / "core", "1s") as core:
+        (worker,) = joined(core, "w")
+        for _ in range(9):  # nothing is due before a worker's HELLO has had its time
+            core.handle(worker.batch("c", SERIES, core.clock.now_ns()))
+            core.clock.pass_s(1)
+        with core.crashed(tmp_path / "again", storing=False) as core:
+            core.handle(worker.hello())
+            for ticks, is_given in ((21, True), (8, True), (3, False)):
+                for _ in range(ticks):
+                    core.clock.pass_s(0.1)
+                    core.engine.tick()
+                assert core.closer.waiting == 2, "all else waits for these"
+                reply = answer(core, worker.heartbeat())
+                assert isinstance(reply, Ack)
+                assert (reply.credit > 0) == is_given, ticks
+
+
 def test_who_ignores_the_credit_fills_no_memory(tmp_path):
     with Core(tmp_path / "core", "manual", storing=False) as core:
         (worker,) = joined(core, "w")

@@ -127,21 +127,16 @@ class Engine:
     def _take(self, group: Group, peer: bytes, frame: bytes, message: object) -> None:
         reception = self.reception
         reception.received[type(message).__name__.lower()] += 1
-        if isinstance(message, Batch):  # the most frequent by far
+        if isinstance(message, Batch | Partial):  # the most frequent by far
             session = reception.admit(group, peer, message)
             if session is not None:
                 session.batches += 1
-                session.values += len(message.values) // 8
+                session.values = min(session.values + num_values(message), INT64_MAX)
                 self.keeper.values(group, session, message, frame)
         elif isinstance(message, Hello):
             reception.hello(group, peer, message)
         elif isinstance(message, Heartbeat | Bye):
             reception.life(group, peer, message, frame)
-        elif isinstance(message, Partial):
-            session = reception.admit(group, peer, message)
-            if session is not None:
-                session.values = min(session.values + num_values(message), INT64_MAX)
-                self.keeper.values(group, session, message, frame)
         elif isinstance(message, Property | Write | Rewind):
             session = reception.admit(group, peer, message)
             if session is not None:
@@ -253,6 +248,7 @@ class Engine:
         """Close what ends by the clock, once every worker had the time to say HELLO after a start."""
         first_hello_ns = self.reception.first_hello_ns
         if first_hello_ns is None or now_ns < first_hello_ns + self._grace_ns:
+            self._on_time_ns = now_ns
             return []
         group = Group(now_ns)
         for category, period, cause in self.keeper.due(now_ns):
