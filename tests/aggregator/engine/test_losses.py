@@ -135,6 +135,20 @@ def test_a_damaged_snapshot_costs_nothing_while_its_copy_tells_whose_the_values_
     assert ("were acknowledged, but are not in this data directory" in caplog.text) == (damaged == 2)
 
 
+def test_a_segment_that_is_put_back_from_long_ago_is_not_counted_again(tmp_path: Path) -> None:
+    core, worker = Core(tmp_path / "a", "manual", durability=FULL), Worker("w")
+    core.handle(worker.hello())
+    push(core, worker, "c")
+    (old,) = segment_paths(core.directory / "journal")
+    kept = old.read_bytes()
+    for start in ("b", "c"):  # what replaces it is itself replaced, and tells of it no more
+        core = core.crashed(tmp_path / start)
+    (core.directory / "journal" / old.name).write_bytes(kept)
+    with core.crashed(tmp_path / "d") as core:
+        (found,) = core.close_all()
+    assert found["x"].num == NUM * ROUNDS
+
+
 def with_checkpoint(directory: Path) -> tuple[Core, Worker]:
     """Return a core whose journal is one segment, which a checkpoint has just begun."""
     core = Core(directory, "manual", segment_bytes=1 << 12, journal_bytes=1 << 14, durability=FULL)

@@ -54,7 +54,7 @@ def test_nothing_is_lost_and_nothing_counted_twice_whatever_happens(scarcity: di
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=40, stateful_step_count=40, deadline=None, database=None, derandomize=True,
+            max_examples=60, stateful_step_count=40, deadline=None, database=None, derandomize=True,
             print_blob=True, suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip

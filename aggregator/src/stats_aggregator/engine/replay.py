@@ -49,6 +49,11 @@ class Replay:
         self.restored: list[PeriodKey] = []
         """Periods that a checkpoint told whole since this was last emptied: segments before tell nothing."""
         self._spoke: dict[bytes, Session] = {}
+        self._seqs: dict[bytes, int] = {}
+        """How far each session had come by the last snapshot, though that may have forgotten it.
+
+        So a segment that was put back from a backup is not counted beside its own successor.
+        """
         self._checkpoints = CheckpointReader(state.series_cache)
         self._missing: dict[PeriodKey, int] = {}
         self.gone: dict[PeriodKey, int] = {}
@@ -63,6 +68,7 @@ class Replay:
         if record.kind is RecordKind.GROUP:
             return self._group(unpack_group(body))
         if record.kind is RecordKind.SNAPSHOT:
+            self._seqs.update((session.id, session.taken_seq) for session in self._state.sessions)
             self.claims = self._state.restore(body)
             for told in [told for claim in self.claims for told in claim.told]:
                 self._compare(told)
@@ -84,6 +90,7 @@ class Replay:
         session = self._state.sessions.get(body.session)
         if session is None:
             session = Session(body.session, body.worker, body.run, body.process, liveness=Liveness.LOST)
+            session.taken_seq = session.durable_seq = self._seqs.get(body.session, 0)
         # One that was forgotten and said HELLO again may have another name since.
         session.worker, session.run, session.process = body.worker, body.run, body.process
         session.heard_ns = max(session.heard_ns, body.heard_ns)
