@@ -52,6 +52,15 @@ def test_long_names_differ_even_where_their_beginnings_do_not():
     assert len(path_part(one)) <= 180
 
 
+# Overrides, isolates, marks of direction, spaces without width, a soft hyphen, tags: nothing is seen of them.
+HIDDEN = [
+    *map(
+        chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200B, 0x200E, 0x200F, 0x061C, 0x00AD, 0x180E)
+    ),
+    *("\u180e", "\u2060", "\u2064", "\u206f", "\ufeff", "\ufff9", "\U000e0001", "\U000e0061", "\U0001d173"),
+]
+
+
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
@@ -59,11 +68,34 @@ def test_long_names_differ_even_where_their_beginnings_do_not():
         ("a\nb", "has control characters"),
         ("\x9b31m", "has control characters"),
         ("\ud800", "has control characters"),
+        (
+            "reward\u202egnol",
+            "'reward\\u202egnol' has format characters, which let one name pass for another",
+        ),
+        *((f"a{sign}b", "has format characters") for sign in HIDDEN),
         ("é" * 257, "is 514 bytes of UTF-8; at most 512 are allowed"),
     ],
 )
 def test_a_name_that_cannot_be_is_told_why(name, fault):
     assert fault in name_fault(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\N{FAMILY}",
+        "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}",
+        "\N{HEAVY BLACK HEART}\ufe0f",
+        "\N{WAVING BLACK FLAG}\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",  # Scotland's
+        "می\u200cروم",  # a Persian word is written with this non-joiner
+        "שלום",
+        "नमस्ते",
+        "葛\U000e0100",
+        "e\u0301",
+    ],
+)
+def test_letters_and_emoji_are_let_through(name):
+    assert name_fault(name) is None
 
 
 @pytest.mark.parametrize("name", ["a", "é" * 256, *ODD_CATEGORIES])

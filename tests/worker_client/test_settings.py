@@ -129,6 +129,7 @@ def test_the_default_worker_is_the_host_and_the_rank_or_the_process() -> None:
     assert default_worker({"RANK": "3"}).endswith("-3")
     assert default_worker({"RANK": "3", "SLURM_PROCID": "7"}).endswith("-7")
     assert name_fault(default_worker({"RANK": "x" * 600 + "\n"})) is None
+    assert default_worker({"RANK": "a\n\u202eb"}).endswith("-a__b")
 
 
 def test_a_childs_name_has_a_suffix_and_stays_a_name() -> None:

@@ -85,6 +85,7 @@ def test_a_worker_that_died_with_the_daemon_leaves_its_name_to_its_successor(tmp
         ({"worker": "é" * 257}, "514 bytes"),
         ({"run": "a\nb"}, "control characters"),
         ({"worker": "a\u2028b"}, "control characters"),
+        ({"worker": "a\u2066b"}, "format characters"),
     ],
 )
 def test_a_hello_with_an_unfit_name_is_refused_with_a_text(core, changed, text):

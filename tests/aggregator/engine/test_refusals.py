@@ -52,6 +52,7 @@ def hostile(worker: Worker) -> dict[str, tuple[bytes, RejectCode, str]]:
         "category empty": (record._replace(category=""), RejectCode.NAME, "category is empty"),
         "category long": (record._replace(category="c" * 513), RejectCode.NAME, "513 bytes"),
         "category control": (record._replace(category="a\x07"), RejectCode.NAME, "control characters"),
+        "category format": (record._replace(category="a\u202eb"), RejectCode.NAME, "format characters"),
         "key empty": (record._replace(series=encode_series([("", 0)])), RejectCode.NAME, "key is empty"),
         "key long": (record._replace(series=encode_series([("k" * 513, 0)])), RejectCode.NAME, "513 bytes"),
         "key control": (record._replace(series=encode_series([("a\n", 0)])), RejectCode.NAME, "control"),

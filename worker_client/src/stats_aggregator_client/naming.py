@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import re
 import socket
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from stats_aggregator_api.names import MAX_NAME_BYTES
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+from stats_aggregator_api.names import MAX_NAME_BYTES, UNSEEN
 
 
 class Identity(NamedTuple):
@@ -49,5 +46,4 @@ def child_worker(worker: str, parent_process_name: str) -> str:
 
 
 def _allowed(name: str) -> str:
-    name = _CONTROL.sub("_", name)
-    return name.encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore") or "worker"
+    return UNSEEN.sub("_", name).encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore") or "worker"

@@ -16,6 +16,17 @@ MAX_NAME_BYTES = 512
 """The longest category, key, run or worker, in bytes of UTF-8."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Format characters of which nothing is seen: they turn the direction of writing, or only make names differ.
+# Joiners (U+200C, U+200D) and variation selectors stay, words and emoji are written with them, and so do tags
+# after a black flag, which make other flags of it.
+_FORMAT = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a]"
+    "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0000-\U000e007f]+"
+)
+UNSEEN = re.compile(f"{_CONTROL.pattern}|{_FORMAT.pattern}")
+"""What no name may have, and what no text of others should bring to a screen."""
+
 _UNSAFE = re.compile('[\x00-\x1f\x7f%/\\\\:*"<>|]|^\\.|[. ]$|\\.(?=(?:csv|jsonl)$)', re.IGNORECASE)
 _RESERVED = re.compile("(con|prn|aux|nul|com[0-9]|lpt[0-9])(\\.|$)", re.IGNORECASE)
 _MAX_PART_BYTES = 180
@@ -27,6 +38,8 @@ def name_fault(name: str) -> str | None:
         return "is empty"
     if _CONTROL.search(name):
         return f"{name[:80]!r} has control characters"
+    if _FORMAT.search(name):
+        return f"{name[:80]!r} has format characters, which let one name pass for another"
     size = len(name.encode())
     if size > MAX_NAME_BYTES:
         return f"{name[:40]!r}... is {size} bytes of UTF-8; at most {MAX_NAME_BYTES} are allowed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stats_aggregator_api import Period, StatsAggregationMethod, StatSummary
+from stats_aggregator_api.names import UNSEEN
 
 from .figures import figure, point_aligned, seconds
 
@@ -20,7 +20,6 @@ ELO_KEY = "Self-play/ELO"
 MAX_LINE_KEYS = 12
 MAX_PROPERTY_LINES = 40
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NO_MEAN = {
     StatsAggregationMethod.MOST_RECENT: "last",
     StatsAggregationMethod.SUM: "sum",
@@ -146,5 +145,5 @@ def _tree(name: str, value: Any, indent: str) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """Return `text` without the control characters that could take over a terminal."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    """Return `text` without the control and format characters that could take over a terminal."""
+    return UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
