@@ -16,11 +16,12 @@ help:  ## this list
 demo: .venv  ## a daemon, four real workers and a live view, in about 20 seconds
 	$(BIN)/stats-aggregator demo
 
+# Three at once: many of the tests wait for processes and clocks, not for a core.
 test: .venv $(if $(PYTHON310),test-310)  ## the suite, under five minutes on two cores
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+	$(BIN)/python -m pytest -n 3 --dist worksteal tests
 
 test-310: .venv310
-	.venv310/bin/python -m pytest -n 2 tests/api tests/worker_client
+	.venv310/bin/python -m pytest -n 3 tests/api tests/worker_client
 
 soak: .venv  ## kills, pauses and cuts for SOAK_MINUTES (10), and what the oracle says to it
 	$(BIN)/python -m tests.soak

@@ -98,7 +98,6 @@ def _until(workers: list[Eager], poller: zmq.Poller, name: str) -> None:
     wait_until(all_are, f"{name} of all workers", 60)
 
 
-@pytest.mark.slow
 def test_memory_is_bounded_while_the_disk_does_not_answer_and_everything_arrives_when_it_does(
     tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:

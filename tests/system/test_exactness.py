@@ -18,7 +18,6 @@ from tests.system.pushers import CATEGORIES, KEYS, pooled_chunks
 NUM_VALUES = {0: 250_000, 1: 120_000, 2: 41_003, 3: 6_001}
 
 
-@pytest.mark.slow
 def test_four_workers_pool_into_summaries_equal_to_exact_arithmetic(tmp_path: Path) -> None:
     with Daemon(tmp_path, "--every", "manual", "--writer", "jsonl") as daemon:
         command = [sys.executable, "-m", "tests.system.pushers", "pooled", daemon.address, "run"]

@@ -46,8 +46,8 @@ BEFORE_A_PERIOD_ENDS = ("journal.checkpoint",)
 """Edges that are come to where open periods hold more than the journal may."""
 AT_THE_NEXT_START = ("recovery.rewrite", "recovery.unlink")
 IN_A_WRITERS_PROCESS = ("writers.call", "writers.cursor")
-LATE_ENOUGH = "engine.apply.after=die@12"
-"""How the daemon dies where the next start is to be tested."""
+LATE_ENOUGH = "journal.append.group.after"
+"""Where the daemon dies when the next start is to be tested: what it has taken is kept, and nobody was told."""
 
 
 def _both(edges: object) -> list[str]:
@@ -143,10 +143,10 @@ def test_it_dies_while_it_recovers_and_nothing_is_lost_or_counted_twice(
 ) -> None:
     oracle = Oracle()
     with Crew(oracle, SCRIPTS, NUM_VALUES) as crew:
-        daemon.start(LATE_ENOUGH)
+        daemon.start(f"{LATE_ENOUGH}=die@8")
         crew.connect(daemon.address)
         assert not crew.work(daemon.poll), "all was acknowledged, and it lives"
-        _dies(daemon, "engine.apply.after")
+        _dies(daemon, LATE_ENOUGH)
         with pytest.raises(AssertionError, match="the daemon ended: -9"):
             daemon.start(f"{failpoint}=die")
         _dies(daemon, failpoint)
