@@ -168,6 +168,8 @@ def test_what_a_plugin_has_started_ends_with_its_process_where_that_has_to_be_ki
         child = int(wait_until(lambda: file.exists() and file.read_text(), "the plugin's child"))
         assert daemon.stop() == 3
         wait_until(lambda: not _is_running(child), "its end")
+    (said,) = [line for line in daemon.log.read_text().splitlines() if "writer stuck is ended" in line]
+    assert said.endswith("what it has not taken is delivered after the next start")
 
 
 def test_ctrl_c_in_a_terminal_reaches_the_writers_through_the_daemon_alone(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def writers(options):
 
 IN_CALL, DIES, FAILS = "in a call", "dies", "fails"
 KINDS = {
-    "raises": ("raise ValueError('no')", FAILS),
+    "raises": (r"raise ValueError('\x1b[2J\u202e')", FAILS),
     "is down": ("raise ConnectionRefusedError('the service is down')", FAILS),
     "exits": ("sys.exit(3)", FAILS),
     "hangs": ("threading.Event().wait()", IN_CALL),
@@ -116,6 +116,7 @@ def test_a_bad_writer_delays_nobody_and_gets_what_it_missed_after_a_restart(
         wait_until(lambda: _noted(daemon, "took") == STEPS, "all that it missed, in order and once each")
         assert daemon.stop() == 0
         assert len(daemon.summaries("run")) == len(STEPS)
+    assert not {"\x1b", "\u202e"} & set(daemon.log.read_text()), "what a terminal would obey"
 
 
 # The real writers, in a process that dies after each write and before it can be noted.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import zmq
 
 from stats_aggregator import cli
 from stats_aggregator.cli import main
-from stats_aggregator.errors import JournalFailed, SettingError, StoreFull
+from stats_aggregator.errors import DataDirectoryError, JournalFailed, SettingError, StoreFull
 from stats_aggregator_client.wire import Ack, StatusReply, encode
 
 COMMANDS = ["serve", "demo", "status", "plugins", "check"]
@@ -103,9 +104,10 @@ def test_an_unknown_option_names_itself(run):
         (SettingError("--x", 1, "2"), 2),
         (JournalFailed(Path("j"), OSError(5, "Input/output error")), 1),
         (StoreFull(Path("s")), 1),
+        (DataDirectoryError(Path("d"), "is in use by another daemon"), 1),
     ],
 )
-def test_a_mistake_is_2_and_a_failing_disk_is_1(run, monkeypatch, error, code):
+def test_a_mistake_is_2_and_a_directory_or_disk_that_cannot_be_used_is_1(run, monkeypatch, error, code):
     def fails() -> None:
         raise error
 
@@ -174,13 +176,24 @@ STATUS: dict[str, Any] = {
                     "open_periods": 1, "waiting_values": 3, "series": 4}],
     "workers": [{"run": NAME, "worker": NAME, "state": "lost", "heard_s_ago": 70.0, "values": 9,
                  "values_per_s": 0.0, "duplicates": 0}],
-    "writers": [{"plugin": "csv", "run": NAME, "class_name": "X", "state": "ok", "delivered": 1, "backlog": 0,
-                 "failures": 3, "retry_in_s": 2.5, "set_aside": 0, "skipped": 0,
-                 "last_error": "[Errno 2] [x] went\nsecond line"}],
-    "plugins": [{"plugin": "bad", "distribution": "d", "state": "failed", "why": "pip install x[extra]",
+    "writers": [{"plugin": "csv", "run": NAME, "class_name": "X", "state": "retrying", "delivered": 1,
+                 "backlog": 0, "in_call_s": 0.0, "failures": 3, "retry_in_s": 2.5, "set_aside": 0,
+                 "skipped": 0, "last_error": "[Errno 2] [x] went \x1b[2J\u202e\nsecond line"},
+                {"plugin": "stuck", "run": NAME, "class_name": "X", "state": "in a call", "delivered": 0,
+                 "backlog": 7, "in_call_s": 7200.0, "failures": 0, "retry_in_s": 0.0, "set_aside": 0,
+                 "skipped": 0, "last_error": ""}],
+    "plugins": [{"plugin": "csv", "distribution": "d", "state": "loaded", "why": "", "pid": 4710,
+                 "restarts": 0, "in_call_s": 0.0},
+                {"plugin": "bad", "distribution": "d", "state": "failed", "why": "pip install x[extra]",
                  "pid": None, "restarts": 0, "in_call_s": 0.0},
                 {"plugin": "stuck", "distribution": "d", "state": "loaded", "why": "", "pid": 4711,
-                 "restarts": 2, "in_call_s": 3600.0}],
+                 "restarts": 2, "in_call_s": 7200.0},
+                {"plugin": "idle", "distribution": "d", "state": "loaded", "why": "", "pid": 4712,
+                 "restarts": 0, "in_call_s": 0.0},
+                {"plugin": "asleep", "distribution": "d", "state": "starting", "why": "", "pid": 4713,
+                 "restarts": 0, "in_call_s": 60.0},
+                {"plugin": "unwanted", "distribution": "d", "state": "disabled", "why": "", "pid": None,
+                 "restarts": 0, "in_call_s": 0.0}],
     "rejected": {"name": 3},
 }  # fmt: skip
 
@@ -214,11 +227,26 @@ def test_status_prints_names_as_they_are(run):
     with Answering(encode(StatusReply(STATUS))) as address:
         code, out, err = run("status", "--address", address)
     assert (code, err) == (0, "")
-    assert out.count(NAME) == 6
-    assert "[Errno 2] [x] went" in out
+    assert out.count(NAME) == 8
+    assert f"csv in {NAME}: [Errno 2] [x] went \\x1b[2J\\u202e\n" in out
     assert "second line" not in out
-    assert "pip install x[extra]" in out
-    assert ["stuck", "4711", "2", "3,600.0"] in [line.split() for line in out.splitlines()]
+    assert "bad: pip install x[extra]\n" in out
+
+
+def test_status_says_of_each_writer_what_it_does_in_one_table(run):
+    with Answering(encode(StatusReply(STATUS))) as address:
+        _, out, _ = run("status", "--address", address)
+    table = out[out.index("\nwriters") :].splitlines()[2:]
+    rows = [re.split("  +", line.replace(NAME, "run").strip()) for line in table[:7]]
+    assert rows == [
+        ["writer", "run", "state", "delivered", "backlog", "restarts", "pid"],
+        ["csv", "run", "retrying: 3 failures, next attempt in 2 s", "1", "0", "0"],
+        ["stuck", "run", "in a call for 2.0 h", "0", "7", "2", "4711"],
+        ["bad", "not loaded", "0", "0", "0"],
+        ["asleep", "starting: being loaded for 60 s", "0", "0", "0", "4713"],
+        ["idle", "waits for a run", "0", "0", "0"],
+        ["csv in run: [Errno 2] [x] went \\x1b[2J\\u202e"],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Small parts of a writer's process, each by itself."""
 
+import os
+from contextlib import ExitStack
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stats_aggregator.dispatch import feed
-from stats_aggregator.dispatch.calls import CallRecord, in_call_s
+from stats_aggregator.dispatch.calls import CallRecord, calls_under_way, tag
 from stats_aggregator.dispatch.control import Settings
 from stats_aggregator.dispatch.feed import FeedQueue, RawBatch
 from stats_aggregator.dispatch.plugins import Selection
@@ -109,23 +112,45 @@ def test_a_call_that_returned_or_raised_is_not_blamed(tmp_path):
 def test_a_call_of_one_run_is_noted_while_another_run_is_in_one(tmp_path):
     deaths = Deaths(tmp_path / "calls")
     record = deaths.begin()
-    call = record.during()
+    call = record.during("one")
     call.__enter__()
-    first_s = in_call_s(deaths.path)
-    with record.during():
-        pass
-    assert in_call_s(deaths.path) > first_s > 0, "the longest one counts"
+    with record.during("other"):
+        both = calls_under_way(deaths.path, os.getpid())
+    assert both[tag("one")] > both[tag("other")] > 0
+    after = calls_under_way(deaths.path, os.getpid())
+    assert list(after) == [tag("one")]
+    assert after[tag("one")] > both[tag("one")]
     assert deaths.begin().deaths == 1
 
 
-def test_who_is_in_no_call_is_in_one_for_no_time(tmp_path):
+def test_more_calls_at_once_than_can_be_noted_do_no_harm(tmp_path):
+    deaths = Deaths(tmp_path / "calls")
+    record = deaths.begin()
+    with ExitStack() as stack:
+        for number in range(100):
+            stack.enter_context(record.during(f"run {number}"))
+        noted = calls_under_way(deaths.path, os.getpid())
+        assert 1 < len(noted) < 100
+        assert tag("run 0") in noted
+    assert calls_under_way(deaths.path, os.getpid()) == {}
+    assert deaths.begin().deaths == 0
+
+
+def test_calls_of_a_process_that_is_gone_are_under_way_no_more(tmp_path):
+    deaths = Deaths(tmp_path / "calls")
+    deaths.die(in_call=True)
+    assert calls_under_way(deaths.path, os.getpid())
+    assert calls_under_way(deaths.path, os.getpid() + 1) == {}, "asked for the one that follows"
+
+
+def test_who_is_in_no_call_has_none_under_way(tmp_path):
     with Deaths(tmp_path / "calls").begin().during():
         pass
-    assert in_call_s(tmp_path / "calls") == 0.0
-    assert in_call_s(tmp_path / "missing") == 0.0
+    assert calls_under_way(tmp_path / "calls", os.getpid()) == {}
+    assert calls_under_way(tmp_path / "missing", os.getpid()) == {}
 
 
 def test_a_record_that_cannot_be_read_blames_nobody(tmp_path):
     (tmp_path / "calls").write_bytes(b"\x00\xff garbage")
     assert CallRecord(tmp_path / "calls", restarted=True).deaths == 0
-    assert in_call_s(tmp_path / "calls") == 0.0
+    assert calls_under_way(tmp_path / "calls", os.getpid()) == {}

@@ -93,7 +93,7 @@ def test_windows_are_those_of_all_time_periods_in_use(tmp_path):
         ("[serve]\ningress_bytes = 5", "ingress_bytes in", "5", "1048576 or more"),
         ("[serve]\nstrict = 1", "strict in", "1", "true or false"),
         ("[serve]\nwriter = [1]", "writer in", "[1]", "a list of names"),
-        ('[serve]\nrun_id = "a\\nb"', "run_id in", "'a\\nb'", "without control characters"),
+        ('[serve]\nrun_id = "a\\nb"', "run_id in", "'a\\nb'", "without control and format characters"),
         ('[serve]\nbind = "tcp://0.0.0.0:5757"', "bind in", "'tcp://0.0.0.0:5757'", "--auth off"),
         ('[serve]\nauth = "none"', "auth in", "'none'", '"keys" or "off"'),
         ("[serve]\nport = 1", "a setting in [serve]", "'port'", "one of bind, "),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from stats_aggregator.errors import DataDirectoryError
 from stats_aggregator.server import data_directory
 from stats_aggregator.server.data_directory import DataDirectory, default_data_directory, file_system
+from stats_aggregator.store.soundness import own
+from stats_aggregator.store.store import Store
 
 MOUNTS = """\
 /dev/sda1 / ext4 rw,relatime 0 0
@@ -90,6 +93,37 @@ def test_a_damaged_server_id_is_said_and_the_lock_given_back(tmp_path, content):
             DataDirectory(tmp_path)
     (tmp_path / "server-id").unlink()
     DataDirectory(tmp_path).close()
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, Path.touch, lambda file: file.write_text("ab\n")])
+@pytest.mark.parametrize("ended", ["cleanly", "by a kill"])
+def test_the_sentence_on_a_lost_server_id_has_the_command_that_brings_it_back(tmp_path, damage, ended):
+    data = tmp_path / "my data"
+    directory = DataDirectory(data)
+    server_id = directory.server_id
+    store = Store(directory.store)
+    own(store.database, server_id)
+    if ended == "cleanly":
+        store.close()
+    directory.close()
+    (data / "server-id").write_text("")
+    damage(data / "server-id")
+    before = sorted(data.iterdir())
+    with pytest.raises(DataDirectoryError, match=r"file server-id; write it anew: printf ") as raised:
+        DataDirectory(data)
+    assert sorted(data.iterdir()) == before
+    (command,) = re.findall("printf .*", str(raised.value))
+    subprocess.run(["sh", "-c", command], check=True)
+    again = DataDirectory(data)
+    assert again.server_id == server_id
+    again.close()
+    store.close()
+
+
+def test_where_the_store_does_not_tell_the_server_id_either_it_says_so(tmp_path):
+    (tmp_path / "store.sqlite").write_bytes(b"garbage" * 1000)
+    with pytest.raises(DataDirectoryError, match=r"lost its file server-id, and store.sqlite does not tell"):
+        DataDirectory(tmp_path)
 
 
 def test_the_run_id_is_kept_until_it_is_forgotten(tmp_path):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stats_aggregator.server.status import describe, describe_writers
+from stats_aggregator.dispatch.calls import tag
+from stats_aggregator.server.status import ProcessState, describe, describe_writers
 from stats_aggregator.store.outbox import Outbox, PluginRow, WriterKey
 from stats_aggregator_client.wire import MAX_MESSAGE_BYTES, StatusReply, decode, encode
 from tests.aggregator.clocks import SECOND_NS, START_NS
@@ -59,11 +60,37 @@ def test_what_is_told_of_a_plugin_its_process_and_its_writer(tmp_path: Path) -> 
         outbox.open_writer(WriterKey("csv", "run", 0), "Csv")
         retry_ns = core.clock.now_ns() + 3 * SECOND_NS
         outbox.retries(WriterKey("csv", "run", 0), 4, retry_ns, "OSError: no")
-        process = {"pid": 7, "restarts": 2, "in_call_s": 40.0}
+        process = ProcessState("loaded", "", 7, 2, {tag("another run"): 40.0})
         found = describe_writers(outbox, {"csv": process}, core.clock.now_ns())
     (plugin,), (writer,) = found["plugins"], found["writers"]
-    assert {name: plugin[name] for name in ("state", *process)} == {"state": "loaded", **process}
+    told = {"state": "loaded", "why": "", "pid": 7, "restarts": 2, "in_call_s": 40.0}
+    assert {name: plugin[name] for name in told} == told
     told = {name: writer[name] for name in ("state", "failures", "retry_in_s", "last_error", "backlog")}
     assert told == {
         "state": "retrying", "failures": 4, "retry_in_s": 3.0, "last_error": "OSError: no", "backlog": 0
     }  # fmt: skip
+
+
+def test_the_state_of_a_writer_says_what_it_is_doing(tmp_path: Path) -> None:
+    with Core(tmp_path / "core") as core:
+        outbox = Outbox(core.store.database, core.clock.now_ns)
+        outbox.begin([PluginRow("p", "d", "1", "loaded", "", 1000, 10**15)], 0)
+        key = WriterKey("p", "run", 0)
+        outbox.open_writer(key, "P")
+
+        def state(process_state: str = "loaded", **calls: float) -> str:
+            process = ProcessState(process_state, "", 7, 0, {tag(run): s for run, s in calls.items()})
+            (writer,) = describe_writers(outbox, {"p": process}, core.clock.now_ns())["writers"]
+            return str(writer["state"])
+
+        assert state() == "up to date"
+        core.store.add_property("run", "c", "hyperparameters", {"lr": 1.0}, b"s" * 16, 1)
+        assert state() == "delivering"
+        assert (state(run=4.0), state(run=6.0), state(other=6.0)) == ("delivering", "in a call", "delivering")
+        assert (state("failed"), state("set aside"), state("starting")) == (
+            "not loaded", "set aside", "starting"
+        )  # fmt: skip
+        outbox.retries(key, 1, 0, "no", state="not made")
+        assert (state(), state(run=6.0)) == ("not made", "in a call")
+        outbox.closed(key)
+        assert state() == "closed"

@@ -104,7 +104,7 @@ def test_the_state_tells_what_is_before_each_writer(store, outbox, clock):
 def test_an_error_whose_text_is_no_text_is_kept_all_the_same(store, outbox):
     outbox.begin([plugin("csv")], 0)
     key = writer(outbox, "csv")
-    outbox.note(key, "retrying", "bad \ud800 name" + "x" * 10_000)
+    outbox.retries(key, 1, 0, "bad \ud800 name" + "x" * 10_000)
     (state,) = outbox.writer_states()
     assert state.last_error.startswith(r"bad \ud800 name")
     assert len(state.last_error) < 3000

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import AcknowledgedGone, JournalError, StatsAggregatorError, StoreError
+from ..errors import AcknowledgedGone, DataDirectoryError, JournalError, StatsAggregatorError, StoreError
+from ..printable import printable
 from .check import check
 from .demo import demo
 from .plugins import plugins
 from .serve import serve
 from .status import status
+
+_DISK_FAULTS = (AcknowledgedGone, DataDirectoryError, JournalError, StoreError)
 
 app = typer.Typer(
     help="Pools the raw stats of parallel training workers into one true number a period, for any writer.",
@@ -42,9 +45,12 @@ def _app(
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's is one sentence and exit code 2, a disk's is 1."""
+    """Run the command line; a mistake of the user's is one sentence and exit code 2.
+
+    A data directory that cannot be used, whatever the reason, is 1, as what fails later is.
+    """
     try:
         app()
     except StatsAggregatorError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(1 if isinstance(error, AcknowledgedGone | JournalError | StoreError) else 2)
+        typer.echo(f"error: {printable(str(error))}", err=True)
+        sys.exit(1 if isinstance(error, _DISK_FAULTS) else 2)

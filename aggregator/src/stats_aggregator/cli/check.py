@@ -7,6 +7,7 @@ import typer
 from ..dispatch.plugins import check_tables, discover, load
 from ..dispatch.rehearsal import rehearse
 from ..errors import PluginError
+from ..printable import printable
 from ..server.config import Config
 from .settings import takes_settings
 
@@ -28,7 +29,7 @@ def check(config: Config) -> None:
     entries = [plugin.entry for plugin in rehearsed]
     failed = [entry for entry in entries if entry.state == "failed"]
     for entry in failed:
-        typer.echo(f"warning: writer {entry} is skipped: {entry.why}", err=True)
+        typer.echo(f"warning: writer {entry} is skipped: {printable(entry.why)}", err=True)
     if failed and config.strict:
         raise PluginError(f"--strict: {len(failed)} writers do not load")
     names = ", ".join(entry.key for entry in entries if entry.state == "loaded") or "none"

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..dispatch.plugins import PluginEntry, discover, load
+from ..printable import printable
 from ..server.config import load_config
 from .screen import wide_console
 
@@ -47,6 +48,6 @@ def _table(entries: list[PluginEntry]) -> Table:
             entry.distribution,
             entry.version,
             entry.group,
-            escape(entry.why),
+            escape(printable(entry.why)),
         )
     return table

@@ -9,6 +9,7 @@ import typer
 
 from .. import failpoints
 from ..errors import SettingError
+from ..printable import log_printably
 from ..server.config import Config
 from ..server.server import Server
 from .settings import takes_settings
@@ -24,15 +25,12 @@ def serve(config: Config) -> None:
     The first SIGTERM or Ctrl-C takes no more, closes the open time periods, and lets writers finish within
     --drain-timeout; a second one ends it at once.
 
-    Exit codes: 0 all is written; 1 a disk or the program failed, and nothing acknowledged is lost; 2 a
-    setting is wrong; 3 something waits in the data directory for the next start; 130 or 143 a second Ctrl-C
-    or SIGTERM.
+    Exit codes: 0 all is written; 1 the data directory cannot be used (damaged, in use, on a network), or a
+    disk or the program failed, and nothing acknowledged is lost; 2 a setting is wrong; 3 something waits in
+    the data directory for the next start; 130 or 143 a second Ctrl-C or SIGTERM.
     """
-    logging.basicConfig(
-        level=_log_level(os.environ.get("STATS_AGGREGATOR_LOG_LEVEL") or "INFO"),
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        datefmt="%H:%M:%S",
-    )
+    level = _log_level(os.environ.get("STATS_AGGREGATOR_LOG_LEVEL") or "INFO")
+    log_printably(level, "%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     failpoints.arm(os.environ.get(failpoints.VARIABLE, ""))
     server = Server(config)
     ready = (

@@ -26,6 +26,7 @@ from stats_aggregator_api import StatsWriter
 
 from .. import failpoints
 from ..errors import PluginError, SettingError, StoreError
+from ..printable import log_printably
 from ..store.outbox import Outbox
 from ..store.store import Store
 from .calls import CallRecord
@@ -142,7 +143,10 @@ def _end_unless_again_within(seconds: float) -> None:
 
     A plugin may hold the interpreter's lock for ever; what looks after it here needs none.
     """
-    faulthandler.dump_traceback_later(seconds, exit=True)
+    try:
+        faulthandler.dump_traceback_later(seconds, exit=True)
+    except RuntimeError:
+        pass  # a plugin has filled all memory that it may: there is some again, for this too, once it failed
 
 
 def _destination(writer: StatsWriter) -> str | None:
@@ -179,7 +183,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, _ignore)
     signal.signal(signal.SIGTERM, _ignore)
     faulthandler.enable()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_printably(logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     control = Control(socket.socket(fileno=arguments.control_fd))
     settings = control.settings()
     if not settings.restarted:

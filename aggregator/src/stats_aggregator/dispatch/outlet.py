@@ -87,7 +87,7 @@ class Outlet:
             if wait_s > 0:
                 return Step(wait_s)
         try:
-            with around.terms.calling():
+            with around.terms.calling(self.key.run):
                 failpoints.reach("writers.call.before")
                 self._call(entry)
                 failpoints.reach("writers.call.after")
@@ -144,8 +144,8 @@ class Outlet:
     def close(self) -> None:
         """Close the writer; what it raises is logged."""
         try:
-            with self._around.terms.calling():
+            with self._around.terms.calling(self.key.run):
                 self._writer.close()
         except BaseException as error:  # noqa: BLE001 - SystemExit too is the writer's failure
             self._around.failures.say("close()", error, "nothing more is done about it")
-        self._around.outbox.note(self.key, "closed")
+        self._around.outbox.closed(self.key)

@@ -64,26 +64,29 @@ class Registration:
         if self._writers is None:
             if self.wait_s > 0 and not hurrying:
                 return None
-            # From here on the plugin has a place in this run, whether it succeeds or not.
             first = WriterKey(self._key, self._run, 0)
-            outbox.open_writer(first, "")
+            if not self._attempts:
+                # From here on the plugin has a place in this run, whether it succeeds or not.
+                outbox.open_writer(first, "")
             try:
-                with self._terms.calling():
+                with self._terms.calling(self._run):
                     self._writers = make_writers(self._plugin, self._options) or [_Nothing()]
             except BaseException as error:  # noqa: BLE001 - SystemExit too is the plugin's failure
-                outbox.note(first, "failed", self._failed(error))
+                self._failed(error, first, outbox)
                 return None
             self._terms.on_writers(self._run, self._writers)
         return self._outlets(self._writers, store, outbox)
 
-    def _failed(self, error: BaseException) -> str:
+    def _failed(self, error: BaseException, first: WriterKey, outbox: Outbox) -> None:
         self._attempts += 1
         delay_s = self._terms.retry.delay_s(self._attempts, random.random())
         self._due_s = self._terms.now_s() + delay_s
-        return self._failures.say("its registration", error, f"next attempt in {delay_s:.1f} s")
+        text = self._failures.say("its registration", error, f"next attempt in {delay_s:.1f} s")
+        due_ns = self._terms.now_ns() + int(delay_s * 1e9)
+        outbox.retries(first, self._attempts, due_ns, text, state="not made")
 
     def _outlets(self, writers: list[StatsWriter], store: Store, outbox: Outbox) -> Made:
-        tap = Tap(self._queue, writers, self._failures, self._terms)
+        tap = Tap(self._run, self._queue, writers, self._failures, self._terms)
         around = Surroundings(Entries(store, self._run), outbox, tap, self._failures, self._terms)
         keys = [WriterKey(self._key, self._run, place) for place in range(len(writers))]
         return Made([Outlet(writer, key, around) for writer, key in zip(writers, keys, strict=True)], tap)

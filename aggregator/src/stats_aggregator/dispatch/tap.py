@@ -31,8 +31,9 @@ class Tap:
     """
 
     def __init__(
-        self, queue: FeedQueue, writers: Sequence[StatsWriter], failures: Failures, terms: Terms
+        self, run: str, queue: FeedQueue, writers: Sequence[StatsWriter], failures: Failures, terms: Terms
     ) -> None:
+        self._run = run
         self._queue = queue
         self._failures = failures
         self._terms = terms
@@ -101,7 +102,7 @@ class Tap:
         values: Sequence[float],
     ) -> int:
         shown, at = 0, 0
-        with self._terms.calling():
+        with self._terms.calling(self._run):
             for (key, method), count in zip(series, counts, strict=True):
                 for value in values[at : at + count]:
                     try:

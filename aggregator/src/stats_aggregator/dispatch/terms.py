@@ -17,14 +17,14 @@ from .retry import Retry
 class Terms:
     """Where the store is, how failures are retried, and when a run without news is let go.
 
-    `calling()` surrounds every call of the plugin's code; `on_writers(run, writers)` hears of the writers of
-    a run when they are made.
+    `calling(run)` surrounds every call of the plugin's code; `on_writers(run, writers)` hears of the writers
+    of a run when they are made.
     """
 
     store: Path
     retry: Retry
     idle_s: float
-    calling: Callable[[], AbstractContextManager[None]]
+    calling: Callable[[str], AbstractContextManager[None]]
     on_writers: Callable[[str, Sequence[StatsWriter]], None]
     now_s: Callable[[], float] = time.monotonic
     now_ns: Callable[[], int] = time.time_ns

@@ -84,9 +84,7 @@ class Journal:
         self.last_sync_s = 0.0
         """How long the last of these syncs took, in seconds."""
         self._make_directory()
-        self._current = (
-            self._rewrite(first_number, rewrite, renew) if rewrite else self._begin(first_number)
-        )
+        self._current = self._rewrite(first_number, rewrite, renew) if rewrite else self._begin(first_number)
         self._roll_at_bytes = segment_bytes
 
     @classmethod

@@ -135,7 +135,7 @@ def _run_id(given: Given) -> str:
     fault = name_fault(run)
     if fault:
         raise SettingError(
-            given.called, run, f"a name of 1 to 512 bytes without control characters; it {fault}"
+            given.called, run, f"a name of 1 to 512 bytes without control and format characters; it {fault}"
         )
     return run
 

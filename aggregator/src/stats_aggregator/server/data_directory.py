@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import secrets
+import shlex
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from stats_aggregator_client.wire import ID_BYTES
 
 from ..errors import DataDirectoryError, SettingError, what_to_do
 from ..journal.segment_writer import sync_directory
+from ..store.soundness import owner_of
 
 _NETWORK = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs",
@@ -126,19 +128,22 @@ class DataDirectory:
 
     def _server_id(self) -> bytes:
         if not (self.path / "server-id").exists() and self.store.exists():
-            raise DataDirectoryError(
-                self.path,
-                f"has lost its file server-id; put it back, or write the hexadecimal digits into it that "
-                f"{self.store.name} has in its table `owner`",
-            )
+            raise self._without_server_id("has lost its file server-id")
         kept = self._kept("server-id", secrets.token_hex(ID_BYTES))
         if not re.fullmatch(f"[0-9a-f]{{{2 * ID_BYTES}}}", kept):
-            raise DataDirectoryError(
-                self.path,
-                f"has a damaged file server-id; write the {2 * ID_BYTES} hexadecimal digits into it that "
-                f"{self.store.name} has in its table `owner`",
-            )
+            raise self._without_server_id("has a damaged file server-id")
         return bytes.fromhex(kept)
+
+    def _without_server_id(self, fault: str) -> DataDirectoryError:
+        owner = owner_of(self.store)
+        if owner is None or len(owner) != ID_BYTES:
+            return DataDirectoryError(
+                self.path,
+                f"{fault}, and {self.store.name} does not tell what it held; put back both, or move the "
+                "directory away to begin anew (nothing was deleted)",
+            )
+        file = shlex.quote(str(self.path / "server-id"))
+        return DataDirectoryError(self.path, f"{fault}; write it anew: printf '%s\\n' {owner.hex()} > {file}")
 
     def run_id(self) -> str:
         """Return the run of workers that name none; it is kept until a clean stop."""

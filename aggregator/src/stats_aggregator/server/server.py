@@ -125,8 +125,8 @@ class Server:
         )
         writers = Writers(entries, common, config.writers, feed.want)
         writers.start()
-        self._closing.append(lambda: writers.drain(0.0))
-        self._owned(Watch(self._outbox_of_its_own(), writers.in_call_s)).start()
+        self._owned(writers)
+        self._owned(Watch(self._outbox_of_its_own(), writers.calls)).start()
         return writers
 
     def _outbox_of_its_own(self) -> Outbox:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 
 from .. import __version__
+from ..dispatch.calls import tag
 from ..engine.engine import Engine
 from ..engine.sessions import Session
 from ..errors import StoreError
 from ..periods.periods import Category
-from ..store.outbox import Outbox, WriterState
+from ..store.outbox import Outbox, PluginRow, WriterState
 
 _LISTED_BYTES = {
     "runs": 150_000,
@@ -23,6 +24,18 @@ _LISTED_BYTES = {
     "plugins": 50_000,
 }
 """How much of each list is told: a reply is one message, and names may be long."""
+LONG_CALL_S = 5.0
+"""A writer that has been in one call for longer is said to be in it."""
+
+
+class ProcessState(NamedTuple):
+    """What is known of a plugin's process; `state` as in a PluginRow, `calls` as of `calls_under_way`."""
+
+    state: str
+    why: str
+    pid: int | None
+    restarts: int
+    calls: Mapping[bytes, float]
 
 
 def describe(engine: Engine, address: str, started_ns: int, now_ns: int) -> dict[str, Any]:
@@ -54,27 +67,45 @@ def describe(engine: Engine, address: str, started_ns: int, now_ns: int) -> dict
     }
 
 
-def describe_writers(
-    outbox: Outbox, processes: Mapping[str, Mapping[str, Any]], now_ns: int
-) -> dict[str, Any]:
+def describe_writers(outbox: Outbox, processes: Mapping[str, ProcessState], now_ns: int) -> dict[str, Any]:
     """Return what the store knows of writers and plugins; `processes` is what is known of each plugin's."""
     try:
         writers, plugins = outbox.writer_states(), outbox.plugins()
     except StoreError as error:
         return {"writers": [], "plugins": [], "store_error": str(error)}
-    none = {"pid": None, "restarts": 0, "in_call_s": 0.0}
+    states = {
+        row.plugin: processes.get(row.plugin, ProcessState(row.state, row.why, None, 0, {}))
+        for row in plugins
+    }
     return {
-        "writers": _listed("writers", (_writer(row, now_ns) for row in writers)),
-        "plugins": _listed(
-            "plugins", ({**row._asdict(), **processes.get(row.plugin, none)} for row in plugins)
-        ),
+        "writers": _listed("writers", (_writer(row, states[row.plugin], now_ns) for row in writers)),
+        "plugins": _listed("plugins", (_plugin(row, states[row.plugin]) for row in plugins)),
     }
 
 
-def _writer(row: WriterState, now_ns: int) -> Mapping[str, Any]:
+def _plugin(row: PluginRow, process: ProcessState) -> Mapping[str, Any]:
+    told = {**row._asdict(), **process._asdict()}
+    told["in_call_s"] = round(max(told.pop("calls").values(), default=0.0), 1)
+    return told
+
+
+def _writer(row: WriterState, process: ProcessState, now_ns: int) -> Mapping[str, Any]:
     told = row._asdict()
     told["retry_in_s"] = round(max(told.pop("retry_ns") - now_ns, 0) / 1e9, 1)
+    told["in_call_s"] = round(process.calls.get(tag(row.run), 0.0), 1)
+    told["state"] = _writer_state(row, process, told["in_call_s"])
     return told
+
+
+def _writer_state(row: WriterState, process: ProcessState, in_call_s: float) -> str:
+    """Return in a word or two what a writer is doing, or why it does nothing."""
+    if process.state != "loaded":
+        return "not loaded" if process.state == "failed" else process.state
+    if in_call_s > LONG_CALL_S:
+        return "in a call"
+    if row.state == "ok":
+        return "delivering" if row.backlog else "up to date"
+    return row.state
 
 
 def _listed(name: str, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -19,14 +19,14 @@ _LONG_CALL_S = 30.0
 class Watch:
     """A thread that says once of each long call, and keeps every backlog within its plugin's bounds.
 
-    `in_call_s` tells for how long each plugin has been in a call. It runs in the daemon, since a plugin may
-    hold up all threads of its own process.
+    `calls` tells of each plugin that runs the id of its process, and for how many seconds that has been in a
+    call. It runs in the daemon, since a plugin may hold up all threads of its own process.
     """
 
-    def __init__(self, outbox: Outbox, in_call_s: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(self, outbox: Outbox, calls: Callable[[], Mapping[str, tuple[int, float]]]) -> None:
         self._outbox = outbox
-        self._in_call_s = in_call_s
-        self._long: set[str] = set()
+        self._calls = calls
+        self._long: dict[str, int] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watch", daemon=True)
 
@@ -52,12 +52,17 @@ class Watch:
 
     def look(self) -> None:
         """Say of each plugin that it does not return, and that it has."""
-        for plugin, seconds in self._in_call_s().items():
+        calls = self._calls()
+        # Who ended the process, or started it again, has said so: it did not return.
+        self._long = {
+            plugin: pid for plugin, pid in self._long.items() if calls.get(plugin, (0, 0))[0] == pid
+        }
+        for plugin, (pid, seconds) in calls.items():
             if seconds >= _LONG_CALL_S and plugin not in self._long:
-                self._long.add(plugin)
+                self._long[plugin] = pid
                 log.warning("writer %s has not returned for %.0f s; it delays nobody else", plugin, seconds)
             elif seconds < _LONG_CALL_S and plugin in self._long:
-                self._long.remove(plugin)
+                del self._long[plugin]
                 log.info("writer %s has returned", plugin)
 
     def trim(self) -> None:

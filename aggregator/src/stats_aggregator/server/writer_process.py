@@ -141,14 +141,15 @@ class WriterProcess:
         self._stopping.set()
         return self._say("drain")
 
-    def drain(self, deadline_s: float) -> None:
-        """Let the plugin take what is stored until that moment of the monotonic clock, then kill its process.
-
-        What it has not taken is delivered after the next start.
-        """
+    def join(self, deadline_s: float) -> None:
+        """Let the plugin take what is stored, and end, until that moment of the monotonic clock."""
         while not self.ask_to_drain() and self._thread.is_alive() and time.monotonic() < deadline_s:
             self._thread.join(_DRAIN_RETRY_S)  # it does not read: its plugin may hold its interpreter
         self._thread.join(max(deadline_s - time.monotonic(), 0.0))
+
+    def end(self) -> None:
+        """Kill the process if there is one still; what it has not taken is delivered after the next start."""
+        self._stopping.set()
         with self._lock:
             process = self._process
         if process is not None and process.poll() is None:

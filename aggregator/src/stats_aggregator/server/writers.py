@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..dispatch.calls import in_call_s
+from ..dispatch.calls import calls_under_way
 from ..dispatch.control import Settings
 from ..dispatch.plugins import OUR_WRITERS, PluginEntry
 from ..dispatch.process_files import ProcessFiles
 from ..dispatch.table import Table
 from ..errors import PluginError
 from ..store.outbox import PluginRow
+from .status import ProcessState
 from .writer_process import WriterProcess
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Writers:
         each = [replace(common, plugin=entry.key, options=tables.get(entry.key, {})) for entry in entries]
         self._processes = [WriterProcess(settings, self._on_event) for settings in each]
         data_dir = Path(common.store).parent
-        self._calls = {entry.key: ProcessFiles(data_dir, entry.key).calls for entry in entries}
+        self._records = {entry.key: ProcessFiles(data_dir, entry.key).calls for entry in entries}
 
     def start(self) -> None:
         """Start all processes."""
@@ -87,34 +88,42 @@ class Writers:
         for process in self._processes:
             process.wake()
 
-    def in_call_s(self) -> dict[str, float]:
-        """Return for how long each plugin has been in its longest call under way; 0 where in none."""
+    def calls(self) -> dict[str, tuple[int, float]]:
+        """Return of each plugin that runs its process, and the seconds of its longest call, 0 for none."""
+        found = ((process.plugin, process.pid) for process in self._processes)
         return {
-            process.plugin: in_call_s(self._calls[process.plugin]) if process.pid is not None else 0.0
-            for process in self._processes
+            plugin: (pid, max(calls_under_way(self._records[plugin], pid).values(), default=0.0))
+            for plugin, pid in found
+            if pid is not None
         }
 
-    def describe(self) -> dict[str, dict[str, Any]]:
+    def describe(self) -> dict[str, ProcessState]:
         """Return by plugin what `status` tells of its process."""
-        calls = self.in_call_s()
-        return {
-            process.plugin: {
-                "state": process.state,
-                "why": process.why,
-                "pid": process.pid,
-                "restarts": process.restarts,
-                "in_call_s": round(calls[process.plugin], 1),
-            }
-            for process in self._processes
-        }
+        return {process.plugin: self._state(process) for process in self._processes}
+
+    def _state(self, process: WriterProcess) -> ProcessState:
+        pid = process.pid
+        calls = calls_under_way(self._records[process.plugin], pid) if pid is not None else {}
+        return ProcessState(process.state, process.why, pid, process.restarts, calls)
 
     def drain(self, timeout_s: float) -> None:
-        """Let all plugins take what is stored, side by side; after `timeout_s` their processes are killed."""
+        """Let all plugins take what is stored, side by side; after `timeout_s` their processes are ended."""
         deadline_s = time.monotonic() + timeout_s
         for process in self._processes:
             process.ask_to_drain()
         for process in self._processes:
-            process.drain(deadline_s)
+            process.join(deadline_s)
+        for plugin, (_, seconds) in self.calls().items():
+            log.warning(
+                "writer %s is ended%s; what it has not taken is delivered after the next start",
+                plugin, f": it has not returned for {seconds:.0f} s" if seconds >= 1 else ", and is not done",
+            )  # fmt: skip
+        self.close()
+
+    def close(self) -> None:
+        """End all processes at once; closing twice is fine."""
+        for process in self._processes:
+            process.end()
 
 
 def row_of(entry: PluginEntry, table: Mapping[str, Any]) -> PluginRow:

@@ -37,7 +37,7 @@ class WriterState(NamedTuple):
     """A writer's state, and what it has still before it.
 
     "ok": it is called with each entry. "retrying": its last `failures` calls in a row failed, and it is
-    called again at `retry_ns`. "failed": it could not be made, which is tried again. "closed": its run ended.
+    called again at `retry_ns`. "not made": the same of its plugin's registration. "closed": its run ended.
     """
 
     plugin: str
@@ -187,20 +187,18 @@ class Outbox:
             (position, _text(error), *key),
         )
 
-    def retries(self, key: WriterKey, failures: int, retry_ns: int, error: str) -> None:
-        """Note that `failures` calls in a row have failed, and when the writer is called again."""
+    def retries(
+        self, key: WriterKey, failures: int, retry_ns: int, error: str, state: str = "retrying"
+    ) -> None:
+        """Note that `failures` calls in a row have failed, and when the next one is made."""
         self._database.write(
-            "UPDATE writers SET state = 'retrying', failures = ?, retry_ns = ?, last_error = ? "
-            f"WHERE {_WRITER}",
-            (failures, retry_ns, _text(error), *key),
+            f"UPDATE writers SET state = ?, failures = ?, retry_ns = ?, last_error = ? WHERE {_WRITER}",
+            (state, failures, retry_ns, _text(error), *key),
         )
 
-    def note(self, key: WriterKey, state: str, error: str | None = None) -> None:
-        """Note the writer's state, and its last error where there is a new one."""
-        self._database.write(
-            f"UPDATE writers SET state = ?, last_error = coalesce(?, last_error) WHERE {_WRITER}",
-            (state, error and _text(error), *key),
-        )
+    def closed(self, key: WriterKey) -> None:
+        """Note that the writer is closed."""
+        self._database.write(f"UPDATE writers SET state = 'closed' WHERE {_WRITER}", key)
 
     def trim(self) -> list[Skipped]:
         """Move every cursor past the periods that are beyond its plugin's backlog, in number or age."""

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from ..errors import StoreFailed
+from ..errors import StoreFailed, what_to_do
 from .database import Database
 
 CHECKED_BYTES = 256 << 20
@@ -39,7 +39,7 @@ def check_sound(path: Path, server_id: bytes) -> None:
         if size_bytes and not log_bytes:
             _check_whole(path, size_bytes)
     except OSError as error:
-        raise StoreFailed(path, f"cannot be read: {error.strerror}; let the daemon's user read it") from error
+        raise _unreadable(path, error) from error
     if log_bytes:
         _check_log(path, log, server_id, size_bytes + log_bytes)
 
@@ -58,7 +58,7 @@ def _check_log(path: Path, log: Path, server_id: bytes, size_bytes: int) -> None
     """Look at the two together as SQLite would, by a connection that cannot write."""
     fault = None
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+        with closing(_look_into(path)) as connection:
             owners = _owners(connection)
             if size_bytes <= CHECKED_BYTES:
                 (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
@@ -88,7 +88,33 @@ def sync_files(path: Path) -> None:
                 finally:
                     os.close(descriptor)
     except OSError as error:
-        raise StoreFailed(path, f"cannot be synced: {error.strerror}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> StoreFailed:
+    # What may not be opened is not yet at fault in any other way.
+    what = "read" if error.filename else "synced"
+    why = f"cannot be {what}: {error.strerror}; {what_to_do(error)}"
+    return StoreFailed(Path(error.filename or path), why)
+
+
+def owner_of(path: Path) -> bytes | None:
+    """Return the id of the data directory that the store at `path` belongs to; None where it does not tell.
+
+    Nothing is changed.
+    """
+    # Without a log nobody is writing; and SQLite would make one, just to read.
+    log = path.with_name(f"{path.name}-wal")
+    try:
+        with closing(_look_into(path, "" if log.exists() else "&immutable=1")) as connection:
+            owners = _owners(connection)
+    except sqlite3.DatabaseError:
+        return None
+    return owners[0] if owners else None
+
+
+def _look_into(path: Path, more: str = "") -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro{more}", uri=True)
 
 
 def own(database: Database, server_id: bytes) -> None:
