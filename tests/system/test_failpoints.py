@@ -47,7 +47,7 @@ BEFORE_A_PERIOD_ENDS = ("journal.checkpoint",)
 AT_THE_NEXT_START = ("recovery.rewrite", "recovery.unlink")
 IN_A_WRITERS_PROCESS = ("writers.call", "writers.cursor")
 LATE_ENOUGH = "journal.append.group.after"
-"""Where the daemon dies when the next start is to be tested: what it has taken is kept, and nobody was told."""
+"""Where it dies when the next start is to be tested: what it has taken is kept, and nobody was told."""
 
 
 def _both(edges: object) -> list[str]:
