@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -13,22 +14,22 @@ from tests.system.daemons import Daemon
 NUM_CHILDREN, NUM_VALUES = 3, 500
 
 
-def report(child: int) -> None:
+def report(child: int, address: str) -> None:
     """What a worker's code looks like: the default client, and no close."""
+    # The environment of the test: a fork server has that of whoever started it.
+    os.environ["STATS_AGGREGATOR_ADDRESS"], os.environ["STATS_AGGREGATOR_RUN_ID"] = address, "run"
     reporter = StatsReporter("children")
     for value in range(NUM_VALUES):
         reporter.add_stat("value", float(child * NUM_VALUES + value))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_the_last_values_of_children_arrive(
-    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_last_values_of_children_arrive(tmp_path: Path, method: str) -> None:
     with Daemon(tmp_path, "--every", "1h", "--writer", "jsonl") as daemon:
-        monkeypatch.setenv("STATS_AGGREGATOR_ADDRESS", daemon.address)
-        monkeypatch.setenv("STATS_AGGREGATOR_RUN_ID", "run")
         context = multiprocessing.get_context(method)
-        children = [context.Process(target=report, args=(child,)) for child in range(NUM_CHILDREN)]
+        children = [
+            context.Process(target=report, args=(child, daemon.address)) for child in range(NUM_CHILDREN)
+        ]
         for child in children:
             child.start()
         for child in children:
