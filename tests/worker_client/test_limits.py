@@ -11,7 +11,7 @@ from stats_aggregator_client import StatsClient
 from stats_aggregator_client.chunk import Chunk
 from stats_aggregator_client.clock import Clock
 from stats_aggregator_client.frames import FrameMaker
-from stats_aggregator_client.lane import Lane
+from stats_aggregator_client.lane import Lane, Owed
 from stats_aggregator_client.wire import Batch
 from tests.worker_client.peer import Peer, wait_connected
 
@@ -91,7 +91,9 @@ def test_encoded_series_are_kept_within_a_bound() -> None:
     tracemalloc.start()
     for number in range(1, 501):
         series = tuple((f"{number}/{index}".ljust(200, "x"), 0) for index in range(100))
-        frames.frame(lane, Chunk(number, 0, None, 0, 1, 2, series, counts, values), b"s" * 16, number, ())
+        frames.frame(
+            lane, Chunk(number, 0, None, 0, 1, 2, series, counts, values), Owed(), b"s" * 16, number, ()
+        )
     taken = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert taken < 6 << 20  # of 15 million bytes of keys, each of which stands there twice

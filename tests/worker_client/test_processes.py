@@ -153,7 +153,7 @@ def test_a_fork_while_a_thread_holds_the_lock_does_not_hang_the_child() -> None:
     with Peer() as peer, StatsClient(peer.address) as client:
         reporter = client.reporter("c")
         held, release = threading.Event(), threading.Event()
-        thread = hold(client._outbox.lock, held, release)
+        thread = hold(client._outbox.door.lock, held, release)
 
         def child() -> int:
             reporter.add_stat("k", 5.0)

@@ -1,12 +1,14 @@
-"""What callers hand in, made ours: aggregations and steps."""
+"""What callers hand in, made ours: aggregations, properties and steps."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from stats_aggregator_api import StatsAggregationMethod
+from stats_aggregator_api import StatsAggregationMethod, name_fault
 
-from .wire import INT64_MAX
+from .lane import Note
+from .plain import to_plain
+from .wire import INT64_MAX, Kind
 
 
 def to_aggregation(value: Any) -> int | None:
@@ -18,6 +20,16 @@ def to_aggregation(value: Any) -> int | None:
     if isinstance(number, int) and 0 <= number < len(StatsAggregationMethod):
         return int(number)
     return None
+
+
+def to_property(property_type: Any, value: Any) -> Note | None:
+    """Return a note of a fact that is no number, or None where its type is none or it is too large."""
+    name = getattr(property_type, "value", property_type)
+    found = to_plain(value)
+    if not isinstance(name, str) or name_fault(name) or found is None:
+        return None
+    plain, size = found
+    return Note(0, Kind.PROPERTY, type=name, value=plain, cost_bytes=size + 1000)
 
 
 def to_step(value: Any) -> int | None:

@@ -8,17 +8,18 @@ from typing import Any
 
 from stats_aggregator_api import StatsAggregationMethod, StatSummary, name_fault
 
-from .arguments import to_aggregation, to_step
+from .arguments import to_aggregation, to_property, to_step
 from .chunk import Chunk, Name
 from .columns import Column, Columns
 from .complaints import shown
+from .door import whole
 from .floats import to_column, to_float
 from .lane import Note
 from .outbox import Outbox
-from .plain import to_plain
 from .summary import summarize
-from .wire import Closing, Kind
+from .wire import INT64_MAX, Closing, Kind
 
+_METHOD = StatsAggregationMethod.__name__
 MAX_COLUMNS = 4096
 MAX_IDLE_CUTS = 120
 
@@ -26,14 +27,14 @@ MAX_IDLE_CUTS = 120
 class CategoryBuffer:
     """All reporters of a category in one client share it, so that their calls are in one order.
 
-    Any thread may call it; no call raises and none waits for the network.
+    Any thread may call it; no call raises and none waits for the network. One that a signal handler makes
+    while its thread is half way through another is made after that.
     """
 
     def __init__(self, category: str, closing: Closing, outbox: Outbox) -> None:
         self.category = category
         self.columns = Columns()
-        self._closing = closing
-        self._closed = False
+        self._closing, self._closed = closing, False
         self.move_to(outbox)
 
     @property
@@ -45,6 +46,7 @@ class CategoryBuffer:
         """Begin empty with `outbox`, as a forked child does. The tables stay the same objects."""
         self.columns.clear()
         self._outbox = outbox
+        self._door = outbox.door
         self._lane = outbox.lane(self.category)
         outbox.history.add(self.columns)
         self._step: int | None = None
@@ -59,11 +61,11 @@ class CategoryBuffer:
         """End periods by WRITE from now on."""
         self._closing = Closing.WRITE
 
+    @whole
     def close(self) -> None:
         """Take nothing more: later calls are counted."""
-        with self._outbox.lock:
-            self._closed = True
-            self.columns.clear()
+        self._closed = True
+        self.columns.clear()
 
     def add(self, key: Any, value: Any, aggregation: Any) -> None:
         """Take one value of any type."""
@@ -71,8 +73,10 @@ class CategoryBuffer:
         if number is None:
             self._not_numbers(1, key)
             return
-        column = self._column(key, aggregation)
-        if column is not None:
+        column = self._known(key, aggregation)
+        if column is None:
+            self._extend(key, array("d", [number]), aggregation)
+        else:
             column.append(number)
 
     def extend(self, key: Any, values: Any, aggregation: Any) -> None:
@@ -80,111 +84,109 @@ class CategoryBuffer:
         found, faults = to_column(values)
         if faults:
             self._not_numbers(faults, key)
-        column = self._column(key, aggregation) if found else None
-        if column is not None:
-            with self._outbox.lock:
-                # What single calls added before comes before.
-                self._settle(column)
-                if column.cold:
-                    column.cold.extend(found)
-                else:
-                    column.cold = found
-                self._outbox.counts.added += len(found)
-                self._cold_values += len(found)
-                self._cut_if_full()
+        if found:
+            self._extend(key, found, aggregation)
 
+    @whole
+    def _extend(self, key: Any, found: array[float], aggregation: Any) -> None:
+        column = self._known(key, aggregation)
+        if column is None and (column := self._new(key, aggregation)) is None:
+            return
+        # What single calls added before comes before.
+        self._settle(column)
+        if column.cold:
+            column.cold.extend(found)
+        else:
+            column.cold = found
+        self._outbox.counts.added += len(found)
+        self._cold_values += len(found)
+        self._cut_if_full()
+
+    @whole
     def relieve(self, column: Column) -> None:
         """Make a column compact that has grown long, and cut where that makes a full batch."""
-        with self._outbox.lock:
-            self._settle(column)
-            self._cut_if_full()
+        self._settle(column)
+        self._cut_if_full()
 
-    def _column(self, key: Any, aggregation: Any) -> Column | None:
+    def _known(self, key: Any, aggregation: Any) -> Column | None:
         if aggregation.__class__ is StatsAggregationMethod:
             try:
                 return self.columns.tables[aggregation][key]
             except Exception:  # noqa: BLE001 - a new series, or what is no key: even its hash may raise anything
                 pass
-        return self._checked_column(key, aggregation)
+        return None
 
-    def _checked_column(self, key: Any, aggregation: Any) -> Column | None:
+    def _new(self, key: Any, aggregation: Any) -> Column | None:
         method = to_aggregation(aggregation)
         fault = name_fault(key) if isinstance(key, str) else f"is no text but {type(key).__name__}"
-        with self._outbox.lock:
-            if self._closed:
-                self._outbox.counts.after_close += 1
-                return None
-            if fault or method is None:
-                self._outbox.counts.bad_names += 1
-        if fault:
-            self._outbox.complaints.once(("key", shown(key)), "a stat was ignored: its key %s", fault)
+        if self._closed:
+            self._outbox.counts.after_close += 1
             return None
-        if method is None:
-            self._outbox.complaints.once(
-                ("aggregation", shown(aggregation)),
-                "a stat was ignored: its aggregation is %s, which is no StatsAggregationMethod",
-                shown(aggregation),
-            )
+        if fault or method is None:
+            self._outbox.counts.bad_names += 1
+            subject = ("key", shown(key)) if fault else ("aggregation", shown(aggregation))
+            why = f"its key {fault}" if fault else f"its aggregation is {subject[1]}, which is no {_METHOD}"
+            self._outbox.complaints.once(subject, "a stat was ignored: %s", why)
             return None
-        with self._outbox.lock:
-            column = self.columns.add(str.__str__(key), method)
+        column = self.columns.add(str.__str__(key), method)
         self._outbox.wake()
         return column
 
     def add_property(self, property_type: Any, value: Any) -> None:
         """Take a fact that is no number."""
-        name = getattr(property_type, "value", property_type)
-        found = to_plain(value)
-        if not isinstance(name, str) or name_fault(name) or found is None:
-            with self._outbox.lock:
-                self._outbox.counts.notes_lost += 1
-            self._outbox.complaints.once(
-                ("property", self.category),
-                "a property of %r was ignored: it is larger than 900 kB, or %s is no StatsPropertyType",
-                self.category,
-                shown(property_type),
-            )
+        note = to_property(property_type, value)
+        if note is not None:
+            self._put_note(note)
             return
-        plain, size = found
-        self._note(Note(0, Kind.PROPERTY, type=name, value=plain, cost_bytes=size + 1000))
+        with self._door.lock:
+            self._outbox.counts.notes_lost += 1
+        self._outbox.complaints.once(
+            ("property", self.category),
+            "a property of %r was ignored: it is larger than 900 kB, or %s is no StatsPropertyType",
+            self.category,
+            shown(property_type),
+        )
 
+    @whole
     def set_step(self, step: Any) -> None:
         """Take the absolute step."""
-        with self._outbox.lock:
-            self._step = self._new_step = self._checked(step, "set_step", self._step)
+        self._step = self._new_step = self._checked(step, "set_step", self._step)
         self._wake_once()
 
+    @whole
     def add_steps(self, steps: Any) -> None:
         """Take an increment of the step."""
-        with self._outbox.lock:
-            self._new_steps += self._checked(steps, "add_steps", 0) or 0
+        self._new_steps = min(self._new_steps + (self._checked(steps, "add_steps", 0) or 0), INT64_MAX)
         self._wake_once()
 
+    @whole
     def write(self, step: Any) -> None:
         """End the period: all values so far belong to it."""
-        with self._outbox.lock:
-            self._closing = Closing.WRITE
-            checked = self._step = self._checked(step, "write_stats", self._step) or 0
-            self._note(Note(0, Kind.WRITE, checked))
-            for column in self.columns.all:
-                if column.history:
-                    column.history = array("d")
+        self._closing = Closing.WRITE
+        checked = self._step = self._checked(step, "write_stats", self._step) or 0
+        self._note(Note(0, Kind.WRITE, checked))
+        for column in self.columns.all:
+            if column.history:
+                column.history = array("d")
 
+    @whole
     def rewind(self, step: Any) -> None:
         """End the period and let the step go back."""
-        with self._outbox.lock:
-            checked = self._checked(step, "rewind", None)
-            if checked is not None:
-                self._step, self._new_step = checked, None
-                self._note(Note(0, Kind.REWIND, checked))
+        checked = self._checked(step, "rewind", None)
+        if checked is not None:
+            self._step, self._new_step = checked, None
+            self._note(Note(0, Kind.REWIND, checked))
+
+    @whole
+    def _put_note(self, note: Note) -> None:
+        self._note(note)
 
     def _note(self, note: Note) -> None:
-        with self._outbox.lock:
-            if self._closed:
-                self._outbox.counts.after_close += 1
-                return
-            self.cut()
-            self._outbox.put(self._lane, note._replace(arrival=self._outbox.arrival()))
+        if self._closed:
+            self._outbox.counts.after_close += 1
+            return
+        self._cut()
+        self._outbox.put(self._lane, note._replace(arrival=self._outbox.arrival()))
         self._outbox.wake()
 
     def _wake_once(self) -> None:
@@ -207,44 +209,47 @@ class CategoryBuffer:
         )
         return otherwise
 
+    @whole
     def cut(self) -> None:
         """Hand all values and steps that came so far to the outbox, as one chunk if there are any."""
-        with self._outbox.lock:
-            self._outbox.counts.added += self.columns.settle()
-            filled = [column for column in self.columns.all if column.cold]
-            first_ns, last_ns = self._outbox.span_since(self._cut_ns)
-            self._cut_ns = self._outbox.clock.now()
-            if self.columns.mixed:
-                filled.sort(key=lambda column: column.name[1])
-                groups = [list(group) for _, group in groupby(filled, lambda column: column.name[1])]
-            else:
-                groups = [filled] if filled else []
-            for group in groups:
-                self._put(group, first_ns, last_ns, moves_step=group is groups[-1])
-            if not groups and (self._new_step is not None or self._new_steps):
-                self._put([], first_ns, last_ns, moves_step=True)
-            self._cold_values = 0
+        self._cut()
 
+    def _cut(self) -> None:
+        self._outbox.counts.added += self.columns.settle()
+        filled = [column for column in self.columns.all if column.cold]
+        first_ns, last_ns = self._outbox.span_since(self._cut_ns)
+        self._cut_ns = self._outbox.clock.now()
+        if self.columns.mixed:
+            filled.sort(key=lambda column: column.name[1])
+            groups = [list(group) for _, group in groupby(filled, lambda column: column.name[1])]
+        else:
+            groups = [filled] if filled else []
+        for group in groups:
+            self._put(group, first_ns, last_ns, moves_step=group is groups[-1])
+        if not groups and (self._new_step is not None or self._new_steps):
+            self._put([], first_ns, last_ns, moves_step=True)
+        self._cold_values = 0
+
+    @whole
     def tidy(self) -> None:
         """Forget series that are long unused where there are very many; called now and then."""
-        with self._outbox.lock:
-            self.columns.retire(MAX_COLUMNS, MAX_IDLE_CUTS)
-            self._outbox.history.trim(self.columns)
+        self.columns.retire(MAX_COLUMNS, MAX_IDLE_CUTS)
+        self._outbox.history.trim(self.columns)
 
     def summary(self, key: str) -> StatSummary:
         """Return the summary of this worker's own values of `key` since the last WRITE."""
-        with self._outbox.lock:
+        with self._door.lock:
             column = self.columns.find(key)
             if column is None:
                 return summarize((), StatsAggregationMethod.AVERAGE)
-            self._settle(column)
-            values = column.history + column.cold
+            # Only a look: where a signal handler asks, its thread may be in the middle of anything.
+            values = column.history + column.cold + array("d", column)
             limit = self._outbox.history.limit()
         return summarize(values[-limit:], StatsAggregationMethod(column.name[1]))
 
     def waiting_values(self) -> int:
         """Return how many values are not cut yet."""
-        with self._outbox.lock:
+        with self._door.lock:
             return sum(len(column) + len(column.cold) for column in self.columns.all)
 
     def hot_values(self) -> int:
@@ -281,11 +286,11 @@ class CategoryBuffer:
 
     def _cut_if_full(self) -> None:
         if self._cold_values >= self._outbox.cut_values:
-            self.cut()
+            self._cut()
             self._outbox.wake()
 
     def _not_numbers(self, count: int, key: Any) -> None:
-        with self._outbox.lock:
+        with self._door.lock:
             self._outbox.counts.not_numbers += count
         self._outbox.complaints.once(
             ("number", shown(key)),

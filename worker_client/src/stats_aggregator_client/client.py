@@ -109,8 +109,10 @@ class StatsClient:
         """
         if self._settings.off or self._closed:
             return True
+        if self._outbox.door.postpones(self.close, timeout):
+            return False  # a signal handler asks, and its own thread has half done what is to be delivered
         settled = self.flush(self._settings.close_timeout_s if timeout is None else timeout)
-        with self._outbox.lock:
+        with self._outbox.door.lock:
             already, self._closed = self._closed, True
         if already:
             return settled
@@ -128,7 +130,7 @@ class StatsClient:
         counts, outbox = self._counts, self._outbox
         session = self._sender.session if self._sender else None
         state = session.state if session else State.ABSENT
-        with outbox.lock:
+        with outbox.door.lock:
             added = counts.added + sum(buffer.hot_values() for buffer in self._buffers.values())
             settled = counts.acked + counts.lost + counts.uncertain + counts.rejected
             pending = added - settled
@@ -176,7 +178,7 @@ class StatsClient:
         check_name("category", category)
         if self._settings.off:
             return NullBuffer()
-        with self._outbox.lock:
+        with self._outbox.door.lock:
             buffer = self._buffers.get(category)
             if buffer is None:
                 buffer = self._buffers[category] = CategoryBuffer(category, closing, self._outbox)
@@ -221,7 +223,7 @@ class StatsClient:
         if sender is not None:
             sender.wake()
             return
-        with self._outbox.lock:
+        with self._outbox.door.lock:
             if self._sender is None and not self._closed:
                 self._start()
 
@@ -266,7 +268,7 @@ class StatsClient:
         """Count what could not be delivered, and say so."""
         self._outbox.lose_all()
         counts = self._counts
-        with self._outbox.lock:
+        with self._outbox.door.lock:
             counts.uncertain += max(
                 counts.added - counts.acked - counts.lost - counts.uncertain - counts.rejected, 0
             )

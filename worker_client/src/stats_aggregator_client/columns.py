@@ -32,9 +32,11 @@ class Column(list[float]):
         """Make what was added compact; return how many values that were. One thread at a time."""
         count = len(self)
         if count:
-            # What other threads append meanwhile stands behind `count` and stays.
-            self.cold.fromlist(self[:count])
+            # What other threads append meanwhile stands behind `count` and stays. No call between the first
+            # two, and the last one is whole: what a signal may raise here neither doubles nor loses a value.
+            taken = self[:count]
             del self[:count]
+            self.cold.fromlist(taken)
         return count
 
 

@@ -9,9 +9,20 @@ from .buckets import little_endian
 from .chunk import Chunk, Name
 from .clock import Clock
 from .fold import Fold, Part
-from .lane import Item, Lane
+from .lane import Item, Lane, Owed
 from .windows import last_boundary
-from .wire import Batch, Kind, Partial, PartialSeries, Property, Rewind, Write, encode, encode_series
+from .wire import (
+    INT64_MAX,
+    Batch,
+    Kind,
+    Partial,
+    PartialSeries,
+    Property,
+    Rewind,
+    Write,
+    encode,
+    encode_series,
+)
 
 _MAX_CACHED_BYTES = 1 << 20
 _BIG_ENDIAN = sys.byteorder == "big"
@@ -28,59 +39,61 @@ class FrameMaker:
         self._packed: dict[tuple[Name, ...], bytes] = {}
         self._packed_bytes = 0
 
-    def frame(self, lane: Lane, item: Item, session: bytes, seq: int, windows: tuple[int, ...]) -> bytes:
-        """Return the frame of `item`. A batch or a partial takes with it what the lane owes."""
+    def frame(
+        self, lane: Lane, item: Item, owed: Owed, session: bytes, seq: int, windows: tuple[int, ...]
+    ) -> bytes:
+        """Return the frame of `item`. A batch or a partial takes with it what the lane `owed`."""
         if isinstance(item, Chunk):
-            return encode(self._batch(lane, item, session, seq, windows))
+            return encode(self._batch(lane, item, owed, session, seq, windows))
         if isinstance(item, Fold):
-            return encode(self._partial(lane, item, session, seq, windows))
+            return encode(self._partial(lane, item, owed, session, seq, windows))
         if item.kind is Kind.PROPERTY:
             return encode(Property(session, seq, lane.category, item.type, item.value))
         record = Write if item.kind is Kind.WRITE else Rewind
         return encode(record(session, seq, lane.category, item.step))
 
-    def _batch(self, lane: Lane, chunk: Chunk, session: bytes, seq: int, windows: tuple[int, ...]) -> Batch:
+    def _batch(
+        self, lane: Lane, chunk: Chunk, owed: Owed, session: bytes, seq: int, windows: tuple[int, ...]
+    ) -> Batch:
         t_first, t_last = self._span(lane, chunk, windows)
-        batch = Batch(
+        return Batch(
             session=session,
             seq=seq,
             category=lane.category,
             closing=chunk.closing,
-            step=lane.step if chunk.step is None else chunk.step,
-            steps=lane.steps + chunk.steps,
+            step=owed.step if chunk.step is None else chunk.step,
+            steps=min(owed.steps + chunk.steps, INT64_MAX),
             t_first=t_first,
             t_last=t_last,
             series=self._series(chunk.series),
             counts=little_endian(chunk.counts),
             values=little_endian(array("d", chunk.values)) if _BIG_ENDIAN else chunk.values,
-            lost=lane.lost,
-            uncertain=lane.uncertain,
+            lost=owed.lost,
+            uncertain=owed.uncertain,
         )
-        lane.forget()
-        return batch
 
-    def _partial(self, lane: Lane, fold: Fold, session: bytes, seq: int, windows: tuple[int, ...]) -> Partial:
+    def _partial(
+        self, lane: Lane, fold: Fold, owed: Owed, session: bytes, seq: int, windows: tuple[int, ...]
+    ) -> Partial:
         t_first, t_last = self._span(lane, fold, windows)
         order = (t_last, session, seq, 0)
-        partial = Partial(
+        return Partial(
             session=session,
             seq=seq,
             category=lane.category,
             closing=fold.closing,
-            step=lane.step if fold.step is None else fold.step,
-            steps=lane.steps + fold.steps,
+            step=owed.step if fold.step is None else fold.step,
+            steps=min(owed.steps + fold.steps, INT64_MAX),
             t_first=t_first,
             t_last=t_last,
             late=0,
-            lost=lane.lost,
-            uncertain=lane.uncertain,
+            lost=owed.lost,
+            uncertain=owed.uncertain,
             workers=(),
             mantissa_bits=fold.mantissa_bits,
             series=self._series(fold.series),
             parts=[_partial_series(part, order) for part in fold.parts()],
         )
-        lane.forget()
-        return partial
 
     def _span(self, lane: Lane, item: Chunk | Fold, windows: tuple[int, ...]) -> tuple[int, int]:
         # Stamps never run backwards in a lane, whatever the offset to the daemon's time does.

@@ -50,6 +50,23 @@ class Cursor:
     again: int | None = None
 
 
+class Owed(NamedTuple):
+    """What the next batch of a lane has to say beside its own: what was lost, how the step moved in that."""
+
+    lost: int = 0
+    uncertain: int = 0
+    steps: int = 0
+    step: int | None = None
+
+
+class Taken(NamedTuple):
+    """What the next message carries."""
+
+    lane: Lane
+    item: Item
+    owed: Owed
+
+
 class Lane:
     """What waits of one category, and what its next batch has to confess.
 
@@ -117,9 +134,22 @@ class Lane:
         self.heads += 1
 
     def forget(self) -> None:
-        """Nothing is owed any more: it travels in the batch that was just made."""
+        """Nothing is owed any more."""
         self.lost = self.uncertain = self.steps = 0
         self.step: int | None = None
+
+    def settle(self) -> Owed:
+        """Return what is owed, and owe it no more: it travels in the batch that is made now."""
+        owed = Owed(self.lost, self.uncertain, self.steps, self.step)
+        self.forget()
+        return owed
+
+    def owe(self, owed: Owed) -> None:
+        """Owe so much more; a step is older than one that is owed already."""
+        self.lost += owed.lost
+        self.uncertain += owed.uncertain
+        self.steps += owed.steps
+        self.step = owed.step if self.step is None else self.step
 
     @property
     def owes(self) -> bool:

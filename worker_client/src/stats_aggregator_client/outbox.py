@@ -10,10 +10,11 @@ from .chunk import VALUE_BYTES, Chunk, join, split
 from .clock import Clock
 from .complaints import LOGGER, Complaints
 from .counts import Counts
+from .door import Door
 from .fold import Fold
 from .history import History
 from .ladder import Ladder
-from .lane import Item, Lane, Note
+from .lane import Item, Lane, Note, Owed, Taken
 from .shipment import BATCH_BYTES, Room, load
 from .windows import last_boundary
 from .wire import MAX_MESSAGE_BYTES
@@ -26,8 +27,7 @@ JOIN_BYTES = 64 << 10
 class Outbox:
     """Takes chunks and notes from any thread and gives what the next message carries to the sender.
 
-    `lock` guards it and the buffers that feed it. It is reentrant: a signal handler or a finalizer may add a
-    stat while its thread is in here.
+    `door` guards it and the buffers that feed it.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Outbox:
         *,
         folds: bool = True,
     ) -> None:
-        self.lock = threading.RLock()
+        self.door = Door()
         self.clock = clock
         self.counts = counts
         self.complaints = complaints
@@ -56,13 +56,13 @@ class Outbox:
         # The sender begins to fold before callers have to, and ends where it need not begin again at once.
         self._short_bytes, self._enough_bytes = buffer_bytes // 8 * 7, buffer_bytes // 4 * 3
         self._longest_part_bytes = min(MAX_MESSAGE_BYTES, buffer_bytes // 2)
-        self._short = self._folding = False
+        self._short = False
         self._lanes: dict[str, Lane] = {}
         self._busy: dict[str, Lane] = {}
         self._ladder = Ladder(self._busy.values, counts, self._alike, self._same_window)
         self._flying: deque[int] = deque()
         self._arrivals = 0
-        self._settled = threading.Condition(self.lock)
+        self._settled = threading.Condition(self.door.lock)
         self._waiters = 0
 
     def lane(self, category: str) -> Lane:
@@ -86,12 +86,11 @@ class Outbox:
 
     def put(self, lane: Lane, item: Chunk | Note) -> None:
         """Take `item` behind all of its lane; fold, or drop the oldest of all lanes, where memory is full."""
-        with self.lock:
+        with self.door:
             for piece in split(item, BATCH_BYTES) if isinstance(item, Chunk) else [item]:
                 tail = lane.fresh[-1] if lane.fresh else None
                 joined = self._joined(tail, piece)
-                # A signal handler may have put something in between: then the tail is another.
-                if tail is not None and joined is not None and lane.fresh[-1] is tail:
+                if tail is not None and joined is not None:
                     lane.fresh[-1] = joined
                     self.unsent_bytes += joined.cost_bytes - tail.cost_bytes
                 else:
@@ -105,13 +104,13 @@ class Outbox:
             if self._folds and self.unsent_bytes + self.unacked_bytes > self._short_bytes:
                 self.wake()
 
-    def take(self, room_bytes: int, batch_bytes: int, *, alone: bool) -> tuple[Lane, Item] | None:
+    def take(self, room_bytes: int, batch_bytes: int, *, alone: bool) -> Taken | None:
         """Return what the next message carries, at most `room_bytes` long, or None where nothing fits.
 
         Of values it is at most `batch_bytes` long. `alone` says that no message is in flight: then the
         smallest possible one may be longer than the room.
         """
-        with self.lock:
+        with self.door:
             if not self._busy:
                 return None
             lane = min(self._busy.values(), key=_head_arrival)
@@ -124,16 +123,25 @@ class Outbox:
             if not lane:
                 del self._busy[lane.category]
             self._flying.append(shipment.item.arrival)
-            return lane, shipment.item
+            return Taken(lane, shipment.item, Owed() if isinstance(shipment.item, Note) else lane.settle())
+
+    def give_up(self, taken: Taken) -> None:
+        """Count as lost what was taken last and can be no message."""
+        with self.door:
+            self._flying.pop()
+            taken.lane.owe(taken.owed)
+            self._lose(taken.lane, taken.item)
+            if self._waiters:
+                self._settled.notify_all()
 
     def put_back(self, lane: Lane, note: Note) -> None:
         """Take a note that was sent and not acknowledged in front of its lane again."""
-        with self.lock:
+        with self.door:
             self._push(lane, note)
 
     def carry(self, lane: Lane, at_ns: int) -> None:
         """See to it that what `lane` owes is sent: in an empty batch of monotonic `at_ns` if none is next."""
-        with self.lock:
+        with self.door:
             if lane.owes and (not lane or isinstance(lane.head, Note)):
                 arrival = lane.head.arrival if lane else self.arrival()
                 self._push(lane, Chunk(arrival, lane.closing, None, 0, at_ns, at_ns))
@@ -143,14 +151,14 @@ class Outbox:
 
         It takes about a thousandth of a second, for which callers may have to wait.
         """
-        with self.lock:
+        with self.door:
             used_bytes = self.unsent_bytes + self.unacked_bytes
             self._short = used_bytes > (self._enough_bytes if self._short else self._short_bytes)
             return self._short and self._folds and self._fold_piece()
 
     def landed(self, messages: int) -> None:
         """The `messages` that were taken first need no waiting for any more."""
-        with self.lock:
+        with self.door:
             for _ in range(messages):
                 self._flying.popleft()
             if self._waiters:
@@ -162,7 +170,9 @@ class Outbox:
 
     def wait_settled(self, timeout_s: float) -> bool:
         """Wait until all that was put needs no waiting for any more; return whether that is so."""
-        with self.lock:
+        with self.door.lock:
+            if self.door.is_entered:
+                return False  # a signal handler asks, and its own thread has half done what would be sent
             newest = self._arrivals
             self._waiters += 1
             try:
@@ -177,13 +187,13 @@ class Outbox:
 
     def unsent_values(self) -> int:
         """Return how many values are cut and not sent."""
-        with self.lock:
+        with self.door:
             items = (item for lane in self._busy.values() for item in lane)
             return sum(item.num_values for item in items if not isinstance(item, Note))
 
     def lose_all(self) -> None:
         """Count all that waits as lost: the client closes."""
-        with self.lock:
+        with self.door:
             self.counts.lost += self.unsent_values()
             for lane in self._busy.values():
                 self.counts.notes_lost += sum(isinstance(item, Note) for item in lane)
@@ -224,7 +234,6 @@ class Outbox:
 
     def _fold_piece(self) -> bool:
         """Make what waits smaller by a piece; return False where nothing can be made smaller."""
-        self._folding = True
         try:
             freed_bytes = self._ladder.step()
         except Exception as error:  # noqa: BLE001 - a caller is here too, and training must not see it
@@ -232,8 +241,6 @@ class Outbox:
             self.complaints.once(("fold", type(error)), "values could not be folded: %r", error)
             LOGGER.debug("the error of folding", exc_info=True)
             return False
-        finally:
-            self._folding = False
         if freed_bytes is None:
             return False
         self.unsent_bytes -= freed_bytes
@@ -249,12 +256,19 @@ class Outbox:
         return self.unsent_bytes + self.unacked_bytes - self._buffer_bytes
 
     def _make_room(self) -> None:
-        if self._folding:
-            return  # a signal handler adds a stat while its thread folds: that one goes on
         while self._folds and self._over_bytes() > 0 and self._fold_piece():
             pass
         if self._over_bytes() > 0:
             self._drop_oldest()
+
+    def _lose(self, lane: Lane, item: Item) -> None:
+        if isinstance(item, Note):
+            self.counts.notes_lost += 1
+            return
+        lane.lost += item.num_values
+        lane.steps += item.steps
+        lane.step = lane.step if item.step is None else item.step
+        self.counts.lost += item.num_values
 
     def _drop_oldest(self) -> None:
         touched: dict[str, int] = {}
@@ -265,14 +279,9 @@ class Outbox:
                 item, rest = item.cut(over_bytes)
                 if rest is not None:
                     self._push(lane, rest)
-            if isinstance(item, Note):
-                self.counts.notes_lost += 1
-            else:
-                lane.lost += item.num_values
-                lane.steps += item.steps
-                lane.step = lane.step if item.step is None else item.step
-                self.counts.lost += item.num_values
+            if not isinstance(item, Note):
                 touched[lane.category] = item.last_ns
+            self._lose(lane, item)
             if not lane:
                 del self._busy[lane.category]
         for category, at_ns in touched.items():

@@ -14,7 +14,7 @@ from enum import Enum
 from .complaints import LOGGER
 from .flight import Flight, Sent
 from .frames import FrameMaker
-from .lane import Note
+from .lane import Note, Taken
 from .liveness import HEARTBEAT_NS, SECOND, Liveness
 from .naming import Identity, new_id
 from .outbox import Outbox
@@ -168,14 +168,12 @@ class Session:
             return False
         if not flight:
             self.liveness.progressed(now_ns)
-        lane, item = taken
-        note = item if isinstance(item, Note) else None
-        values, lost, uncertain, step, steps = 0, 0, 0, None, 0
-        if not isinstance(item, Note):
-            values, lost, uncertain = item.num_values, lane.lost, lane.uncertain
-            step, steps = lane.step if item.step is None else item.step, lane.steps + item.steps
-        frame = self._frames.frame(lane, item, self.id, flight.next_seq, self._outbox.windows or ())
-        flight.launch(Sent(flight.next_seq, frame, lane, values, lost, uncertain, step, steps, note))
+        try:
+            frame = self._frames.frame(*taken, self.id, flight.next_seq, self._outbox.windows or ())
+        except Exception:
+            self._outbox.give_up(taken)
+            raise
+        flight.launch(_sent(flight.next_seq, frame, taken))
         self._outbox.unacked_bytes = flight.unacked_bytes
         return True
 
@@ -277,7 +275,7 @@ class Session:
         """Begin another session: what was sent in this one and not acknowledged is uncertain."""
         frames = self.flight.frames()
         self.id, self.flight = new_id(), Flight()
-        with self._outbox.lock:
+        with self._outbox.door:
             self._outbox.unacked_bytes = 0
             for sent in reversed(frames):
                 sent.give_up(self._outbox.counts)
@@ -287,6 +285,16 @@ class Session:
                 at_ns, lane.last_ns = self._clock.monotonic_ns(lane.last_ns), 0
                 self._outbox.carry(lane, at_ns)
         self._outbox.landed(len(frames))
+
+
+def _sent(seq: int, frame: bytes, taken: Taken) -> Sent:
+    lane, item, owed = taken
+    if isinstance(item, Note):
+        return Sent(seq, frame, lane, 0, 0, 0, None, 0, item)
+    step = owed.step if item.step is None else item.step
+    return Sent(
+        seq, frame, lane, item.num_values, owed.lost, owed.uncertain, step, owed.steps + item.steps, None
+    )
 
 
 def _code_name(code: int) -> str:
