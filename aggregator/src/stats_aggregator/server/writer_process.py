@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -153,8 +154,10 @@ class WriterProcess:
         with self._lock:
             process = self._process
         if process is not None and process.poll() is None:
-            # With what the plugin has started: the session is its own.
-            os.killpg(process.pid, signal.SIGKILL)
+            # It may have died, and been waited for, since it was asked.
+            with suppress(ProcessLookupError):
+                # With what the plugin has started: the session is its own.
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
