@@ -52,12 +52,14 @@ def test_long_names_differ_even_where_their_beginnings_do_not():
     assert len(path_part(one)) <= 180
 
 
-# Overrides, isolates, marks of direction, spaces without width, a soft hyphen, tags: nothing is seen of them.
+# Overrides, isolates, marks of direction, spaces without width, a soft hyphen, tags, fillers of Hangul, a
+# grapheme joiner, an empty cell of Braille: nothing is seen of them.
 HIDDEN = [
     *map(
         chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200B, 0x200E, 0x200F, 0x061C, 0x00AD, 0x180E)
     ),
     *("\u180e", "\u2060", "\u2064", "\u206f", "\ufeff", "\ufff9", "\U000e0001", "\U000e0061", "\U0001d173"),
+    *("\u034f", "\u115f", "\u1160", "\u2800", "\u3164", "\uffa0"),
 ]
 
 
@@ -92,6 +94,10 @@ def test_a_name_that_cannot_be_is_told_why(name, fault):
         "नमस्ते",
         "葛\U000e0100",
         "e\u0301",
+        "한글",
+        "\u1112\u1161\u11ab",  # the same in single letters
+        "\uffbe\uffc2",
+        "\u2801\u28ff",
     ],
 )
 def test_letters_and_emoji_are_let_through(name):

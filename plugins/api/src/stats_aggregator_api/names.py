@@ -18,9 +18,11 @@ MAX_NAME_BYTES = 512
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # Format characters of which nothing is seen: they turn the direction of writing, or only make names differ.
 # Joiners (U+200C, U+200D) and variation selectors stay, words and emoji are written with them, and so do tags
-# after a black flag, which make other flags of it.
+# after a black flag, which make other flags of it. Fillers of Hangul and the empty cell of Braille are no
+# format characters to Unicode, but as blank as those.
 _FORMAT = re.compile(
-    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "[\u00ad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\u2800\u3164\ufeff\uffa0\ufff9-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a]"
     "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0000-\U000e007f]+"
 )
