@@ -8,7 +8,7 @@ from pathlib import Path
 from stats_aggregator.clock import Clock
 from stats_aggregator.journal.journal import Durability, Journal
 from stats_aggregator.journal.segment import Record, RecordKind
-from stats_aggregator.journal.segment_reader import SegmentContents, read_segment, segment_paths
+from stats_aggregator.journal.segment_reader import SegmentContents, read_header, read_segment, segment_paths
 
 Plain = tuple[RecordKind, bytes]
 TWO_SNAPSHOTS: list[Plain] = [(RecordKind.SNAPSHOT, b"snapshot")] * 2
@@ -53,3 +53,10 @@ def written(directory: Path, appends: Sequence[Sequence[Record]]) -> tuple[Path,
     journal.close()
     (path,) = segment_paths(directory)
     return path, path.read_bytes()
+
+
+def head_of(path: Path) -> int:
+    """Return how large the segment was when it got its name."""
+    header = read_header(path)
+    assert header is not None
+    return header.head_bytes

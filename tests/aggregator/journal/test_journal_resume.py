@@ -62,6 +62,22 @@ def test_the_last_segment_is_rewritten_under_its_original_snapshot(
     journal.close()
 
 
+def test_all_that_was_rewritten_is_on_the_disk_so_that_damage_there_is_no_torn_tail(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    resume(tmp_path, ALL).close()
+    path = segment_paths(tmp_path)[-1]
+    header, stored = read_header(path), contents_of(tmp_path)[-1].records
+    assert header is not None
+    assert header.head_bytes == stored[-1].end
+    data = bytearray(path.read_bytes())
+    data[stored[-1].end - 1] ^= 1
+    data[stored[-2].end - 1] ^= 1
+    path.write_bytes(data)
+    last = contents_of(tmp_path)[-1]
+    assert [body for _, body in plain(last)[2:]] == [b"3a"]  # though 3b is of its append
+    assert [found.reason for found in last.damage] == ["damaged record"]
+
+
 def test_an_empty_directory_begins_with_segment_1(tmp_path: Path) -> None:
     journal = resume(tmp_path / "journal", {})
     assert plain(contents_of(tmp_path / "journal")[0]) == [(RecordKind.SNAPSHOT, b"recovered")] * 2

@@ -69,10 +69,11 @@ def test_the_records_of_an_append_say_so(tmp_path: Path) -> None:
 
 
 def test_the_format_is_the_one_of_version_1() -> None:
-    header = SegmentHeader(7, 6, bytes(range(16)))
+    header = SegmentHeader(7, 6, 500, bytes(range(16)))
     assert encode_header(header).hex() == 2 * (
-        "53414a4f55524e4c" "01000000" "0700000000000000" "0600000000000000" "000102030405060708090a0b0c0d0e0f"
-        + zlib.crc32(encode_header(header)[:44]).to_bytes(4, "little").hex()
+        "53414a4f55524e4c" "01000000" "0700000000000000" "0600000000000000" "f401000000000000"
+        "000102030405060708090a0b0c0d0e0f"
+        + zlib.crc32(encode_header(header)[:52]).to_bytes(4, "little").hex()
     )  # fmt: skip
     appended = b"".join(encode_append([group(b"ab", b"c"), Record(RecordKind.CLOSE, [])], header.seeds))
     first = b"\xa7REC" + b"".join(
@@ -109,14 +110,17 @@ def test_bytes_of_an_older_segment_are_no_records(tmp_path: Path) -> None:
     path.write_bytes(newer[:HEADER_BYTES] + older[HEADER_BYTES:])
     contents = read_segment(path)
     assert contents.records == []
-    assert [(found.offset, found.reason) for found in contents.damage] == [(HEADER_BYTES, "torn tail")]
+    assert [(found.offset, found.reason) for found in contents.damage] == [
+        (HEADER_BYTES, "damaged record"),
+        (len(newer), "torn tail"),
+    ]
     path.write_bytes(newer + older[len(newer) :])
     assert plain(read_segment(path)) == TWO_SNAPSHOTS
 
 
 @pytest.mark.parametrize("salted", [False, True], ids=["as a sender could", "as only the journal could"])
 def test_a_value_that_looks_like_a_record_is_none(tmp_path: Path, salted: bool) -> None:
-    own = SegmentHeader(1, 0, b"\x01" * 16)
+    own = SegmentHeader(1, 0, 0, b"\x01" * 16)
     foreign = own if salted else own._replace(salt=b"\x02" * 16)
     inner = b"".join(encode_append([group(b"forged")], foreign.seeds))
     path = tmp_path / segment_name(1)
@@ -129,7 +133,7 @@ def test_a_value_that_looks_like_a_record_is_none(tmp_path: Path, salted: bool) 
 
 
 def test_a_damaged_body_hides_nothing_within_it(tmp_path: Path) -> None:
-    own = SegmentHeader(1, 0, b"\x01" * 16)
+    own = SegmentHeader(1, 0, 0, b"\x01" * 16)
     inner = b"".join(encode_append([group(b"forged")], own.seeds))
     outer = bytearray(b"".join(encode_append([group(b"before ", inner)], own.seeds)))
     outer[28] ^= 1  # the first byte of the body: the header still says how long it is

@@ -25,7 +25,7 @@ from stats_aggregator.journal.segment_reader import (
     segment_paths,
     set_aside,
 )
-from tests.aggregator.journals import begin, group, plain, written
+from tests.aggregator.journals import begin, group, head_of, plain, written
 
 BODIES = [b"first", b"", b"third, a little longer", b"\xa7REC", b"fifth"]
 ONE_BY_ONE = [[group(body)] for body in BODIES]
@@ -36,21 +36,28 @@ def test_a_cut_anywhere_leaves_the_records_before_it(tmp_path: Path) -> None:
     path, data = written(tmp_path, ONE_BY_ONE)
     ends = [stored.end for stored in read_segment(path).records]
     whole = plain(read_segment(path))
+    head_bytes = head_of(path)
     for cut in range(HEADER_BYTES, len(data)):
         path.write_bytes(data[:cut])
         contents = read_segment(path)
         assert plain(contents) == whole[: sum(end <= cut for end in ends)], cut
-        torn = cut not in [HEADER_BYTES, *ends]
-        assert [found.reason for found in contents.damage] == ["torn tail"] * torn, cut
+        reason = "damaged record" if cut < head_bytes else "torn tail"
+        assert [found.reason for found in contents.damage] == [reason] * (cut not in [HEADER_BYTES, *ends])
+        assert contents.missing_bytes == max(head_bytes - cut, 0), cut
 
 
 def test_zeros_where_a_disk_had_not_written_yet_are_as_a_cut(tmp_path: Path) -> None:
     path, data = written(tmp_path, ONE_BY_ONE)
     ends = [stored.end for stored in read_segment(path).records]
     whole = plain(read_segment(path))
+    head_bytes = head_of(path)
     for cut in range(HEADER_BYTES, len(data)):
         path.write_bytes(data[:cut] + bytes(len(data) - cut + 5000))
-        assert plain(read_segment(path)) == whole[: sum(end <= cut for end in ends)], cut
+        contents = read_segment(path)
+        assert plain(contents) == whole[: sum(end <= cut for end in ends)], cut
+        if cut < head_bytes:  # it had written all of that before
+            start = max([HEADER_BYTES, *(end for end in ends if end <= cut)])
+            assert contents.damage == [Damage(start, head_bytes - start, "damaged record")], cut
 
 
 def test_an_append_that_was_cut_counts_not_at_all(tmp_path: Path) -> None:
@@ -186,7 +193,7 @@ def test_a_segment_under_the_name_of_another_is_refused_and_its_own_name_said(tm
 
 def test_segments_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for number in (10, 9, 100):
-        (tmp_path / segment_name(number)).write_bytes(encode_header(SegmentHeader(number, 0, bytes(16))))
+        (tmp_path / segment_name(number)).write_bytes(encode_header(SegmentHeader(number, 0, 0, bytes(16))))
     for stranger in ("notes.journal", "12.journal", f"{segment_name(3)}.new", f"{segment_name(4)}~"):
         (tmp_path / stranger).write_bytes(b"")
     assert [path.name for path in segment_paths(tmp_path)] == [segment_name(n) for n in (9, 10, 100)]
@@ -195,14 +202,14 @@ def test_segments_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None
 def test_a_segment_that_a_later_one_replaces_is_not_read(tmp_path: Path) -> None:
     for number, replaces in ((1, 0), (2, 0), (3, 2), (4, 3)):
         (tmp_path / segment_name(number)).write_bytes(
-            encode_header(SegmentHeader(number, replaces, bytes(16)))
+            encode_header(SegmentHeader(number, replaces, 0, bytes(16)))
         )
     assert [path.name for path in segment_paths(tmp_path)] == [segment_name(n) for n in (1, 4)]
 
 
 def test_another_version_is_refused_by_name(tmp_path: Path) -> None:
     path, data = written(tmp_path, ONE_BY_ONE)
-    fields = data[:8] + (2).to_bytes(4, "little") + data[12:44]
+    fields = data[:8] + (2).to_bytes(4, "little") + data[12:52]
     path.write_bytes(2 * (fields + zlib.crc32(fields).to_bytes(4, "little")) + data[HEADER_BYTES:])
     with pytest.raises(
         UnknownJournalVersion, match="version 2 of the journal; this stats-aggregator reads 1"

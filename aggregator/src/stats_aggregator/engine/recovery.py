@@ -11,7 +11,6 @@ from ..clock import Clock
 from ..errors import SettingError
 from ..journal.journal import SEGMENT_BYTES, AnyJournal, Durability, Journal
 from ..journal.null_journal import NullJournal
-from ..journal.segment import RecordKind
 from ..journal.segment_reader import (
     TORN,
     UNREADABLE,
@@ -28,8 +27,6 @@ from .replay import Replay
 from .state import State
 
 log = logging.getLogger(__name__)
-
-_HEAD_KINDS = {RecordKind.SNAPSHOT, RecordKind.CHECKPOINT}
 
 
 class Recovered(NamedTuple):
@@ -108,7 +105,7 @@ class _Reading:
         for path in paths:
             self.last = read_segment(path, last=path == paths[-1])
             self._set_aside(self.last)
-            self._look_at_head(self.last)
+            self._look_at_length(self.last)
             if self.last.header is not None:
                 self._apply(self.last.header.number, self.last)
         replay.count_missing()
@@ -142,14 +139,12 @@ class _Reading:
                 kept,
             )
 
-    def _look_at_head(self, contents: SegmentContents) -> None:
-        """Tell what can be no write that broke off: a segment has its name once its head is on the disk."""
-        kinds = {stored.record.kind for stored in contents.records}
-        if contents.header and not kinds:
+    def _look_at_length(self, contents: SegmentContents) -> None:
+        """Tell what can be no write that broke off, though no bytes are there that could be damaged."""
+        if contents.missing_bytes:
             self.is_damaged = True
-            log.error("%s is cut off where it begins: what it held is not known", contents.path)
-        elif contents.damage and kinds <= _HEAD_KINDS:
-            self.is_damaged = True
+            text = "%s is cut off where it begins, %d bytes too early: what it held is not known"
+            log.error(text, contents.path, contents.missing_bytes)
 
     def move_unreadable(self) -> None:
         """Move what is no segment at all out of the journal, once that goes on without it."""

@@ -5,8 +5,10 @@ then records without a gap, then zeros that were preallocated. The first two rec
 and the header stands twice too: what all the rest hangs on must not hang on one byte. Numbers are unsigned
 and little-endian, CRCs are CRC-32.
 
-- The header, twice 48 bytes: the magic `SAJOURNL`; version, u32; number, u64; the number of the segment that
-  this one replaces, or 0, u64; the salt, 16 random bytes; CRC of all these, u32.
+- The header, twice 56 bytes: the magic `SAJOURNL`; version, u32; number, u64; the number of the segment that
+  this one replaces, or 0, u64; how many bytes the head has, u64; the salt, 16 random bytes; CRC of all these,
+  u32. The head is what was in the file, and synced where durability is full, before it got its name: this
+  header, the snapshots, and what a checkpoint or a rewrite put behind. No write that broke off can hit it.
 - A record: a header of 28 bytes, then a body. The header, each field a u32 but the magic of 4 bytes: magic;
   kind; bytes of the same append before this record; bytes of the whole append; bytes of the body; CRC of the
   body; CRC of this header. An append is what one call of the journal wrote: records without a gap.
@@ -33,7 +35,7 @@ MAX_APPEND_BYTES = 1 << 30
 """The largest append; a write call takes this much on every system."""
 
 _HEADER_MAGIC = b"SAJOURNL"
-_HEADER = struct.Struct("<8sIQQ16s")
+_HEADER = struct.Struct("<8sIQQQ16s")
 _RECORD_MAGIC = b"\xa7REC"
 _RECORD = struct.Struct("<4sIIIII")
 _CRC = struct.Struct("<I")
@@ -88,10 +90,14 @@ class Seeds(NamedTuple):
 
 
 class SegmentHeader(NamedTuple):
-    """Who a segment is. `replaces` is 0 unless it was rewritten from another."""
+    """Who a segment is. `replaces` is 0 unless it was rewritten from another.
+
+    `head_bytes` is how large the file was when it got its name.
+    """
 
     number: int
     replaces: int
+    head_bytes: int
     salt: bytes
 
     @property
@@ -113,7 +119,7 @@ def segment_number(path: Path) -> int:
 
 def encode_header(header: SegmentHeader) -> bytes:
     """Return the first bytes of a segment."""
-    fields = _HEADER.pack(_HEADER_MAGIC, VERSION, header.number, header.replaces, header.salt)
+    fields = _HEADER.pack(_HEADER_MAGIC, VERSION, *header)
     return 2 * (fields + _CRC.pack(zlib.crc32(fields)))
 
 
@@ -122,10 +128,10 @@ def decode_header(data: bytes) -> tuple[int, SegmentHeader] | None:
     for copy in (data[:_COPY_BYTES], data[_COPY_BYTES:HEADER_BYTES]):
         if len(copy) < _COPY_BYTES:
             continue
-        magic, version, number, replaces, salt = _HEADER.unpack_from(copy)
+        magic, version, *fields = _HEADER.unpack_from(copy)
         (crc,) = _CRC.unpack_from(copy, _HEADER.size)
         if magic == _HEADER_MAGIC and crc == zlib.crc32(copy[: _HEADER.size]):
-            return version, SegmentHeader(number, replaces, salt)
+            return version, SegmentHeader(*fields)
     return None
 
 

@@ -2,7 +2,8 @@
 
 A damaged record costs itself; reading goes on at the next whole one. The last append of the last segment may
 never have been synced, and a disk writes in any order, so that one counts whole or not at all: whatever is
-left out there was not acknowledged, or its sender's next HELLO shows the gap.
+left out there was not acknowledged, or its sender's next HELLO shows the gap. A segment's head was whole when
+the file got its name: what is missing there is always damage.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from ..errors import JournalFailed, MisnamedSegment, UnknownJournalVersion, jour
 from .segment import (
     HEADER_BYTES,
     VERSION,
-    Seeds,
     SegmentHeader,
     StoredRecord,
     decode_header,
@@ -39,12 +39,16 @@ class Damage(NamedTuple):
 
 
 class SegmentContents(NamedTuple):
-    """What stands in a segment. Where `header` is None it could not be read, and all is damage."""
+    """What stands in a segment. Where `header` is None it could not be read, and all is damage.
+
+    `missing_bytes` are how many the file lacks of its head.
+    """
 
     path: Path
     header: SegmentHeader | None
     records: Sequence[StoredRecord]
     damage: Sequence[Damage]
+    missing_bytes: int = 0
 
 
 def all_segment_paths(directory: Path) -> list[Path]:
@@ -86,10 +90,10 @@ def read_segment(path: Path, *, last: bool = True) -> SegmentContents:
     header = _header(data, path)
     if header is None:
         return SegmentContents(path, None, (), (Damage(0, len(data), UNREADABLE),))
-    records, damage = _scan(data, header.seeds)
+    records, damage = _scan(data, header)
     if last:
-        records, damage = _without_torn_append(records, damage)
-    return SegmentContents(path, header, records, damage)
+        records, damage = _without_torn_append(records, damage, header.head_bytes)
+    return SegmentContents(path, header, records, damage, max(header.head_bytes - len(data), 0))
 
 
 def set_aside(directory: Path, path: Path, damage: Damage) -> Path:
@@ -149,28 +153,29 @@ def _header(data: bytes, path: Path) -> SegmentHeader | None:
     return header
 
 
-def _scan(data: bytes, seeds: Seeds) -> tuple[list[StoredRecord], list[Damage]]:
+def _scan(data: bytes, header: SegmentHeader) -> tuple[list[StoredRecord], list[Damage]]:
     records: list[StoredRecord] = []
     damage: list[Damage] = []
     offset = HEADER_BYTES
-    while found := next_record(data, offset, seeds):
+    while found := next_record(data, offset, header.seeds):
         if found.start > offset:
             damage.append(Damage(offset, found.start - offset, DAMAGED))
         records.append(found)
         offset = found.end
-    rest_bytes = len(data[offset:].rstrip(b"\0"))
-    if rest_bytes:
-        damage.append(Damage(offset, rest_bytes, DAMAGED))
+    # Zeros behind the last record were preallocated, but not in the head.
+    end = max(offset + len(data[offset:].rstrip(b"\0")), min(header.head_bytes, len(data)))
+    if end > offset:
+        damage.append(Damage(offset, end - offset, DAMAGED))
     return records, damage
 
 
 def _without_torn_append(
-    records: list[StoredRecord], damage: list[Damage]
+    records: list[StoredRecord], damage: list[Damage], head_bytes: int
 ) -> tuple[list[StoredRecord], list[Damage]]:
     """Tell the torn tail from other damage, and leave out the records of an append that is not whole."""
-    tail = records[-1].end if records else HEADER_BYTES
+    tail = max(records[-1].end if records else HEADER_BYTES, head_bytes)
     end = max([tail, *(found.offset + found.length for found in damage)])
-    if records:
+    if records and records[-1].end > head_bytes:
         append_start, append_end = records[-1].append_start, records[-1].append_end
         kept = [record for record in records if record.append_start != append_start]
         if sum(record.end - record.start for record in records[len(kept) :]) < append_end - append_start:

@@ -37,15 +37,15 @@ class SegmentWriter:
         self.size_bytes = 0
         """What is written, without what is preallocated beyond."""
         self._unpublished = self.path.with_name(self.path.name + UNPUBLISHED)
-        header = SegmentHeader(number, replaces, os.urandom(SALT_BYTES))
-        self._seeds = header.seeds
+        self._header = SegmentHeader(number, replaces, 0, os.urandom(SALT_BYTES))
+        self._seeds = self._header.seeds
         try:
             self._fd = os.open(self._unpublished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         except OSError as error:
             raise journal_error(self._unpublished, error) from error
         try:
             self._preallocate(preallocated_bytes)
-            self._write([encode_header(header)])
+            self._write([encode_header(self._header)])
         except JournalError:
             self.discard()
             raise
@@ -66,6 +66,7 @@ class SegmentWriter:
 
     def publish(self, *, sync: bool) -> None:
         """Give the file its name; with `sync` it and its name are on the disk first."""
+        self._note_head()
         if sync:
             self.sync()
         try:
@@ -82,6 +83,15 @@ class SegmentWriter:
         except OSError as error:
             # It has its name already: however full the disk, this cannot be tried again.
             raise JournalFailed(self.path, error) from error
+
+    def _note_head(self) -> None:
+        """Say in the header how much is in the file now: none of that can be a write that broke off."""
+        header = encode_header(self._header._replace(head_bytes=self.size_bytes))
+        try:
+            if os.pwrite(self._fd, header, 0) < len(header):
+                raise OSError(errno.ENOSPC, "only a part could be written")
+        except OSError as error:
+            raise journal_error(self.path, error) from error
 
     def discard(self) -> None:
         """Give up a segment that is not published."""
