@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,48 @@ def test_a_newest_segment_that_is_cut_where_it_begins_is_an_error_and_no_torn_ta
         assert 0 < period.accumulator.num_values <= NUM * ROUNDS
     said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert [text for text in said if newest.name in text and "where it begins" in text], caplog.text
+
+
+def test_a_torn_tail_right_behind_the_head_of_a_segment_excuses_no_other_that_is_gone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    core, worker = left(tmp_path / "a")
+    number = core.journal.segments
+    while core.journal.segments == number:
+        push(core, worker, "long", 1)
+    newest = segment_paths(core.directory / "journal")[-1]
+    head = read_segment(newest)
+    assert head.header is not None
+    assert head.header.head_bytes == head.records[-1].end
+    with newest.open("r+b") as file:
+        file.seek(head.header.head_bytes)
+        file.write(b"\1\2\3\4" * 10)
+    sent = worker.seq * NUM
+    shutil.copytree(tmp_path / "a", tmp_path / "c")
+    with core.crashed(tmp_path / "b") as core:
+        (period,) = core.state.open_periods()
+        assert (period.accumulator.num_values, period.lost) == (sent, 0)
+        assert (core.damaged_bytes, core.replay.gone) == (40, {})
+    assert "torn tail, 40 bytes" in caplog.text
+    segment_paths(tmp_path / "c" / "journal")[1].unlink()
+    with pytest.raises(AcknowledgedGone, match=r"\d00 values of 1 periods .*--accept-loss"):
+        Core(tmp_path / "c", "manual", segment_bytes=1 << 12, durability=FULL)
+
+
+def test_a_segment_whose_head_is_zeros_is_damaged_and_no_torn_tail(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    core, worker = with_checkpoint(tmp_path / "a")
+    before = worker.seq * NUM
+    (path,) = segment_paths(core.directory / "journal")
+    checkpoint = read_segment(path).records[-1]
+    with path.open("r+b") as file:
+        file.seek(checkpoint.start)
+        file.write(bytes(checkpoint.end - checkpoint.start))
+    with core.crashed(tmp_path / "b") as core:
+        (found,) = core.close_all()
+    assert (found.period.lost, dict(found)) == (before, {})
+    assert "damaged record" in caplog.text
 
 
 def test_without_a_journal_a_start_does_not_forget_what_one_holds(tmp_path: Path) -> None:

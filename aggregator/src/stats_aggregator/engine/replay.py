@@ -49,8 +49,8 @@ class Replay:
         self.restored: list[PeriodKey] = []
         """Periods that a checkpoint told whole since this was last emptied: segments before tell nothing."""
         self._spoke: dict[bytes, Session] = {}
-        self._seqs: dict[bytes, int] = {}
-        """How far each session had come by the last snapshot, though that may have forgotten it.
+        self._forgotten: dict[bytes, tuple[int, int]] = {}
+        """How far each session had come, and when it was heard, by the last snapshot, which may forget it.
 
         So a segment that was put back from a backup is not counted beside its own successor.
         """
@@ -68,7 +68,8 @@ class Replay:
         if record.kind is RecordKind.GROUP:
             return self._group(unpack_group(body))
         if record.kind is RecordKind.SNAPSHOT:
-            self._seqs.update((session.id, session.taken_seq) for session in self._state.sessions)
+            sessions = self._state.sessions
+            self._forgotten.update((each.id, (each.taken_seq, each.heard_ns)) for each in sessions)
             self.claims = self._state.restore(body)
             for told in [told for claim in self.claims for told in claim.told]:
                 self._compare(told)
@@ -90,7 +91,12 @@ class Replay:
         session = self._state.sessions.get(body.session)
         if session is None:
             session = Session(body.session, body.worker, body.run, body.process, liveness=Liveness.LOST)
-            session.taken_seq = session.durable_seq = self._seqs.get(body.session, 0)
+            session.taken_seq, session.heard_ns = self._forgotten.get(body.session, (0, 0))
+        if body.heard_ns > session.heard_ns:
+            # Only of who is unknown there is such a record: it was forgotten, and began anew.
+            session.taken_seq, session.said_bye = 0, False
+            session.refused.clear()
+        session.durable_seq = session.taken_seq
         # One that was forgotten and said HELLO again may have another name since.
         session.worker, session.run, session.process = body.worker, body.run, body.process
         session.heard_ns = max(session.heard_ns, body.heard_ns)

@@ -191,7 +191,10 @@ class State:
             session.said_bye = said_bye
             session.refused.clear()
             session.refused.extend(Refused(*told) for told in refused)
-            session.durable_seq = session.taken_seq = max(session.taken_seq, seq)
+            # What was heard later may be less: it was forgotten, and began anew in a segment that is gone.
+            is_later = heard_ns > session.heard_ns
+            session.taken_seq = seq if is_later else max(session.taken_seq, seq)
+            session.durable_seq = session.taken_seq
             session.heard_ns = max(session.heard_ns, heard_ns)
         # One that was forgotten may stand in earlier records still, and would be lost when they go.
         self.sessions.forget_all_but({session_id for session_id, *_ in sessions})

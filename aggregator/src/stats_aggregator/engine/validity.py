@@ -1,10 +1,13 @@
-"""Validity: whether a message that decodes also makes sense; what does not is refused for good."""
+"""Validity: whether a message that decodes also makes sense; what does not is refused for good.
+
+Names are checked here alone: what was taken stays, though a later version may refuse such a name.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from stats_aggregator_api import StatsPropertyType, name_fault
+from stats_aggregator_api import StatsAggregationMethod, StatsPropertyType, name_fault
 from stats_aggregator_client.wire import Batch, Partial, Property, RejectCode, Rewind, WireError, Write
 
 from ..pooling.part_table import PartTable
@@ -12,6 +15,7 @@ from ..pooling.remembered import Remembered
 from ..pooling.series import SeriesCache
 
 _PROPERTY_TYPES = frozenset(kind.value for kind in StatsPropertyType)
+_AGGREGATIONS = frozenset(int(method) for method in StatsAggregationMethod)
 _REMEMBERED = 4096
 _MAX_DEPTH = 32
 
@@ -22,6 +26,8 @@ class Validator:
     def __init__(self, series_cache: SeriesCache) -> None:
         self._series_cache = series_cache
         self._categories: set[str] = set()
+        self._widths: Remembered[int] = Remembered()
+        """How many series there are, by what was checked of late."""
         self._totals: Remembered[int] = Remembered()
 
     def check(self, message: Batch | Partial | Property | Write | Rewind) -> None:
@@ -46,17 +52,28 @@ class Validator:
             )
 
     def _check_category(self, category: str) -> None:
-        fault = name_fault(category)
-        if fault:
-            raise WireError(RejectCode.NAME, f"category {fault}")
+        _check_name("category", category)
         if len(self._categories) >= _REMEMBERED:
             self._categories.clear()
         self._categories.add(category)
 
+    def _num_series(self, packed: bytes) -> int:
+        """Return how many series there are; what they are called, and how pooled, is checked once."""
+        num = self._widths.get(packed)
+        if num is not None:
+            return num
+        series = self._series_cache.get(packed)
+        for key, aggregation in series:
+            _check_name("key", key)
+            if aggregation not in _AGGREGATIONS:
+                text = f"key {key!r} has aggregation {aggregation}; 0 to 5 are known"
+                raise WireError(RejectCode.SERIES, text)
+        return self._widths.put(packed, len(series))
+
     def _check_columns(self, batch: Batch) -> None:
-        series = self._series_cache.get(batch.series) if batch.series else ()
-        if 4 * len(series) != len(batch.counts):
-            raise WireError(RejectCode.COLUMN, f"{len(series)} series, but {len(batch.counts) // 4} counts")
+        num_series = self._num_series(batch.series) if batch.series else 0
+        if 4 * num_series != len(batch.counts):
+            raise WireError(RejectCode.COLUMN, f"{num_series} series, but {len(batch.counts) // 4} counts")
         # Workers in step send the same counts over and over.
         total = self._totals.get(batch.counts)
         if total is None:
@@ -68,16 +85,23 @@ class Validator:
             )
 
     def _check_partial(self, partial: Partial) -> None:
-        series = self._series_cache.get(partial.series) if partial.series else ()
-        if len(series) != len(partial.parts):
-            raise WireError(RejectCode.COLUMN, f"{len(series)} series, but {len(partial.parts)} parts")
-        PartTable(partial)
+        num_series = self._num_series(partial.series) if partial.series else 0
+        if num_series != len(partial.parts):
+            raise WireError(RejectCode.COLUMN, f"{num_series} series, but {len(partial.parts)} parts")
+        for worker in {*partial.workers, *PartTable(partial).workers}:
+            _check_name("a worker of a PARTIAL", worker)
 
     def _total(self, packed: bytes) -> int:
         counts = np.frombuffer(packed, dtype="<u4")
         if not counts.all():
             raise WireError(RejectCode.COLUMN, "a count is 0; a series without values is left out")
         return self._totals.put(packed, int(counts.sum(dtype=np.int64)))
+
+
+def _check_name(what: str, name: str) -> None:
+    fault = name_fault(name)
+    if fault:
+        raise WireError(RejectCode.NAME, f"{what} {fault}")
 
 
 def _nests_deeper(value: object, levels: int) -> bool:

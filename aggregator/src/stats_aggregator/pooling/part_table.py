@@ -1,4 +1,4 @@
-"""PartTable: the series of one PARTIAL by columns, checked."""
+"""PartTable: the series of one PARTIAL by columns, checked but for names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from stats_aggregator_api import name_fault
 from stats_aggregator_api.buckets import MANTISSA_BITS
 from stats_aggregator_client.wire import (
     ID_BYTES,
@@ -35,8 +34,6 @@ class PartTable:
     def __init__(self, partial: Partial) -> None:
         """Raises WireError where the PARTIAL makes no sense."""
         _check(0 <= partial.mantissa_bits <= MANTISSA_BITS, f"{partial.mantissa_bits} bits of mantissa")
-        for worker in partial.workers:
-            _check_name(worker)
         size = len(PartialSeries._fields)
         columns: list[Any] = list(zip(*(part[:size] for part in partial.parts), strict=True))
         _check(bool(columns), "a PARTIAL without a series")
@@ -51,13 +48,22 @@ class PartTable:
         self.m2, self.sum = _floats(of.m2), _floats(of.sum)
         self.min, self.max, self.last = _floats(of.min), _floats(of.max), _floats(of.last)
         self._check_figures()
-        self.min_worker, self.max_worker = _workers(of.min_worker), _workers(of.max_worker)
-        self.nan_worker, self.inf_worker = _workers(of.nan_worker), _workers(of.inf_worker)
+        self.min_worker: Sequence[str | None] = of.min_worker
+        self.max_worker: Sequence[str | None] = of.max_worker
+        self.nan_worker: Sequence[str | None] = of.nan_worker
+        self.inf_worker: Sequence[str | None] = of.inf_worker
         self.last_order = [_order(order) for order in of.last_order]
         self._read_buckets(of.bucket_keys, of.bucket_counts)
         self.latest = [
             (row, *_latest(found)) for row, latest in enumerate(of.latest) for found in _rows(latest)
         ]
+
+    @property
+    def workers(self) -> set[str]:
+        """Who is named in it."""
+        firsts = {*self.min_worker, *self.max_worker, *self.nan_worker, *self.inf_worker}
+        named = {worker for _, worker, _, _ in self.latest if worker}
+        return named.union(worker for worker in firsts if worker is not None)
 
     def _check_figures(self) -> None:
         some = self.num > 0
@@ -98,12 +104,6 @@ def _check(is_right: bool, fault: str) -> None:
         raise WireError(RejectCode.COLUMN, f"a PARTIAL has {fault}")
 
 
-def _check_name(worker: object) -> None:
-    fault = name_fault(worker) if isinstance(worker, str) else "is no text"
-    if fault:
-        raise WireError(RejectCode.NAME, f"a worker of a PARTIAL {fault}")
-
-
 def _counts(column: Sequence[int]) -> Ints:
     _check(all(0 <= number <= MAX_NUM for number in column), f"a count that is not from 0 to {MAX_NUM}")
     return np.array(column, dtype=np.int64)
@@ -111,12 +111,6 @@ def _counts(column: Sequence[int]) -> Ints:
 
 def _floats(column: Sequence[float]) -> Floats:
     return np.array(column, dtype=np.float64)
-
-
-def _workers(column: Sequence[str | None]) -> Sequence[str | None]:
-    for worker in {worker for worker in column if worker is not None}:
-        _check_name(worker)
-    return column
 
 
 def _rows(latest: Any) -> Sequence[Any]:
@@ -142,7 +136,4 @@ def _latest(found: Any) -> tuple[str, float, tuple[int, bytes, int]]:
         type(found) is tuple and tuple(map(type, found[:2])) == (str, float) and np.isfinite(found[1]),
         "a latest that is not [worker, value, time, session, seq, index]",
     )
-    worker, value = found[0], found[1]
-    if worker:
-        _check_name(worker)
-    return worker, value, _order(found[2:])
+    return found[0], found[1], _order(found[2:])

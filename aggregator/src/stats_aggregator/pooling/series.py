@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stats_aggregator_api import StatsAggregationMethod, name_fault
-from stats_aggregator_client.wire import RejectCode, WireError, decode_series
+from stats_aggregator_api import StatsAggregationMethod
+from stats_aggregator_client.wire import decode_series
 
 from .remembered import LIMIT_BYTES, Remembered
 
@@ -17,19 +17,6 @@ OVERFLOW = "_overflow"
 """The series, and the category, that takes what there is no room for under its own name."""
 
 _AVERAGE = int(StatsAggregationMethod.AVERAGE)
-_AGGREGATIONS = frozenset(int(method) for method in StatsAggregationMethod)
-
-
-def checked_series(packed: bytes) -> tuple[tuple[str, int], ...]:
-    """Return the `(key, aggregation)` pairs of a batch's `series`; raise WireError where one is unfit."""
-    series = decode_series(packed)
-    for key, aggregation in series:
-        fault = name_fault(key)
-        if fault:
-            raise WireError(RejectCode.NAME, f"key {fault}")
-        if aggregation not in _AGGREGATIONS:
-            raise WireError(RejectCode.SERIES, f"key {key!r} has aggregation {aggregation}; 0 to 5 are known")
-    return series
 
 
 class SeriesCache:
@@ -39,9 +26,9 @@ class SeriesCache:
         self._parsed: Remembered[tuple[tuple[str, int], ...]] = Remembered(limit_bytes)
 
     def get(self, packed: bytes) -> tuple[tuple[str, int], ...]:
-        """Return the pairs of `packed`; raise WireError where it is none."""
+        """Return the pairs of `packed`, names unchecked; raise WireError where it has none."""
         found = self._parsed.get(packed)
-        return self._parsed.put(packed, checked_series(packed)) if found is None else found
+        return self._parsed.put(packed, decode_series(packed)) if found is None else found
 
 
 class Disagreement(NamedTuple):
