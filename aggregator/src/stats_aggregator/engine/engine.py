@@ -195,9 +195,15 @@ class Engine:
         return self._answers.to_group(group, self._credit())
 
     def _credit(self) -> Credit:
+        if self._has_to_wait():
+            # Until all are told otherwise: who was answered with nothing may not speak first.
+            self._credit_withdrawn = True
+            return lambda session: 0
+        return self.state.sessions.grant_bytes
+
+    def _has_to_wait(self) -> bool:
         is_behind = self._is_behind or self.closer.waiting > _MAX_WAITING
-        self._credit_withdrawn = self.stopping or self.stalled or is_behind
-        return (lambda session: 0) if self._credit_withdrawn else self.state.sessions.grant_bytes
+        return self.stopping or self.stalled or is_behind
 
     # Time.
 
@@ -261,11 +267,10 @@ class Engine:
         return self._commit(group)
 
     def _give_credit_back(self, now_ns: int) -> list[Received]:
-        if not self._credit_withdrawn:
+        if not self._credit_withdrawn or self._has_to_wait():
             return []
+        self._credit_withdrawn = False
         credit = self._credit()
-        if self._credit_withdrawn:
-            return []
         ack, sessions = self._answers.ack, self.state.sessions
         return [(peer, ack(session, credit(session), now_ns)) for peer, session in sessions.connected()]
 
