@@ -25,8 +25,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, demo, status, plugins, check):
+for command in (serve, demo, status, check):
     app.command()(command)
+app.add_typer(plugins, name="plugins")
 
 
 def _version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""`stats-aggregator plugins`: which writers are installed, and what becomes of them."""
+"""`stats-aggregator plugins`: which writers are installed, what becomes of them, and one more."""
 
 from __future__ import annotations
 
@@ -15,10 +15,16 @@ from rich.table import Table
 from ..dispatch.plugins import PluginEntry, discover, load
 from ..printable import printable
 from ..server.config import load_config
+from .install import install
 from .screen import wide_console
 
+plugins = typer.Typer(add_completion=False)
+plugins.command()(install)
 
-def plugins(
+
+@plugins.callback(invoke_without_command=True)
+def show(
+    context: typer.Context,
     config: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads annotations at run time, on 3.10 too
         typer.Option(metavar="FILE", help="The daemon's TOML file, for its choice of writers."),
@@ -29,6 +35,8 @@ def plugins(
 
     Each plugin that would run is imported, to see whether it loads.
     """
+    if context.invoked_subcommand is not None:
+        return
     selection = load_config({}, os.environ, config).selection
     entries = [load(plugin).entry for plugin in discover(selection)]
     if as_json:

@@ -12,6 +12,7 @@ from stats_aggregator_api import (
     ADAPTER_GROUP,
     ML_AGENTS_STATS_WRITER,
     STATS_WRITER_GROUP,
+    Adapter,
     RunOptions,
     StatsWriter,
 )
@@ -22,6 +23,8 @@ OUR_WRITERS = "stats-aggregator-writers"
 """The distribution of the standard writers; all others are third parties."""
 DEFAULT_WRITERS = ("console", "tensorboard")
 """The standard writers that run unless told otherwise."""
+ML_AGENTS = "mlagents"
+"""The distribution of ML-Agents, whose own writers do what our default ones do."""
 
 Register = Callable[[RunOptions], list[StatsWriter]]
 
@@ -52,7 +55,9 @@ class Selection:
             return False
         if name in self.add or name in self.writers:
             return True
-        return not self.writers and (distribution != OUR_WRITERS or name in DEFAULT_WRITERS)
+        if distribution == OUR_WRITERS:
+            return not self.writers and name in DEFAULT_WRITERS
+        return not self.writers and distribution != ML_AGENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ def discover(selection: Selection = Selection()) -> list[Plugin]:
     """
     found = sorted(_installed(), key=_rank)
     selection.check(entry_point.name for entry_point in found)
-    adapter = next(iter(entry_points(group=ADAPTER_GROUP, name=ML_AGENTS_STATS_WRITER)), None)
+    adapter = _adapter_entry()
     plugins: dict[str, Plugin] = {}
     for entry_point in found:
         entry = _entry(entry_point, selection, adapter)
@@ -133,6 +138,15 @@ def load(plugin: Plugin) -> Plugin:
     return replace(plugin, entry=replace(entry, state="loaded"), register=register)
 
 
+def build_path() -> str | None:
+    """Return the directory of modules that plugins of another system may import while they are built."""
+    entry = _adapter_entry()
+    if entry is None:
+        return None
+    adapter: Adapter = entry.load()()
+    return adapter.build_path()
+
+
 def make_writers(plugin: Plugin, run_options: RunOptions) -> list[StatsWriter]:
     """Call the registration function of a loaded plugin for a run.
 
@@ -155,8 +169,12 @@ def _register_of(plugin: Plugin) -> Register:
     if plugin.adapter is None:
         register: Register = plugin.entry_point.load()
         return register
-    adapt = plugin.adapter.load()
-    return lambda run_options: adapt(plugin.entry_point, run_options)
+    adapter: Adapter = plugin.adapter.load()()
+    return adapter.load(plugin.entry_point)
+
+
+def _adapter_entry() -> EntryPoint | None:
+    return next(iter(entry_points(group=ADAPTER_GROUP, name=ML_AGENTS_STATS_WRITER)), None)
 
 
 def _installed() -> Iterator[EntryPoint]:
@@ -175,6 +193,8 @@ def _entry(entry_point: EntryPoint, selection: Selection, adapter: EntryPoint | 
     state, why = "disabled", "not named by --writer or --add-writer"
     if entry_point.name in selection.remove:
         why = "named by --no-writer"
+    elif distribution == ML_AGENTS and not selection.writers:
+        why = "console and tensorboard do what it does; --add-writer names it all the same"
     if selection.selects(entry_point.name, distribution):
         state, why = "selected", ""
         if entry_point.group == ML_AGENTS_STATS_WRITER and adapter is None:

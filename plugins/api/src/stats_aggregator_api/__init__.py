@@ -1,5 +1,6 @@
 """The plugin contract of stats-aggregator; it needs the standard library alone."""
 
+from .adapter import Adapter
 from .aggregation import StatsAggregationMethod, StatsPropertyType
 from .buckets import Buckets
 from .names import ADAPTER_GROUP, ML_AGENTS_STATS_WRITER, STATS_WRITER_GROUP, name_fault, path_part
@@ -27,4 +28,5 @@ __all__ = [
     "STATS_WRITER_GROUP",
     "ML_AGENTS_STATS_WRITER",
     "ADAPTER_GROUP",
+    "Adapter",
 ]
