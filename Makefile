@@ -32,8 +32,8 @@ fuzz: .venv  ## all that may happen to the core, in ever new examples for FUZZ_M
 lint: .venv  ## ruff, strict mypy, import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy plugins/api/src worker_client/src plugins/standard/src plugins/example/src aggregator/src
-	PYTHONPATH=plugins/example/src $(BIN)/lint-imports
+	$(BIN)/mypy plugins/api/src worker_client/src plugins/standard/src plugins/example/src plugins/mlagents/src aggregator/src
+	PYTHONPATH=plugins/example/src:plugins/mlagents/src $(BIN)/lint-imports
 
 format: .venv  ## ruff's formatter and its safe fixes
 	$(BIN)/ruff check --fix .

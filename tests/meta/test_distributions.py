@@ -37,6 +37,7 @@ def test_they_are_the_ones_of_the_design():
         "stats-aggregator-client",
         "stats-aggregator-writers",
         "stats-aggregator-example",
+        "stats-aggregator-mlagents",
     }
 
 

@@ -1,0 +1,1 @@
+"""ML-Agents' names, provided by stats-aggregator-mlagents."""

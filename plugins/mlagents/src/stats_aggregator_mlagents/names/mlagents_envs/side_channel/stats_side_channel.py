@@ -1,0 +1,5 @@
+"""The aggregation of a series."""
+
+from stats_aggregator_mlagents.aggregation import StatsAggregationMethod
+
+__all__ = ["StatsAggregationMethod"]
