@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 LOG_FORMAT = "[%(levelname)s] %(message)s"
 DEBUG_LOG_FORMAT = "%(asctime)s %(levelname)s [%(filename)s:%(lineno)d] %(message)s"
 DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+class StdoutHandler(logging.StreamHandler[TextIO]):
+    """Prints where `print` does, also where standard output is another by then."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """What `sys.stdout` is now."""
+        return sys.stdout
+
 
 _loggers: dict[str, tuple[logging.Logger, logging.Handler]] = {}
 _level = logging.INFO
@@ -16,7 +30,7 @@ _level = logging.INFO
 def get_logger(name: str) -> logging.Logger:
     """Return the logger of this name; it prints to standard output, and each message once."""
     if name not in _loggers:
-        logger, handler = logging.getLogger(name), logging.StreamHandler(sys.stdout)
+        logger, handler = logging.getLogger(name), StdoutHandler()
         # The daemon's own log has a handler too: what it says would stand there a second time.
         logger.propagate = False
         logger.addHandler(handler)

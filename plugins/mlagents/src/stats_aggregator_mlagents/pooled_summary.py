@@ -96,7 +96,8 @@ def _kind(base: type) -> type:
 
 def _sample(summary: StatSummary) -> list[float]:
     """Return the distribution by evenly spaced ranks, ascending, and the last value at the end."""
-    if summary.num == 0:
-        return []
-    ranks = np.linspace(0.0, 100.0, min(SAMPLE, summary.num) - 1).tolist()
-    return [*map(summary.percentile, ranks), summary.last]
+    if summary.num < 3:
+        other = summary.max if summary.last == summary.min else summary.min
+        return [other, summary.last][2 - summary.num :]
+    inner = np.linspace(0.0, 100.0, min(SAMPLE, summary.num) - 1)[1:-1].tolist()
+    return [summary.min, *map(summary.percentile, inner), summary.max, summary.last]
