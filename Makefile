@@ -8,6 +8,12 @@ BIN := .venv/bin
 PYTHON310 := $(shell for p in python3.10 $(HOME)/.pyenv/versions/3.10.*/bin/python3.10; do \
 	$$p -c 'import venv' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
+# ML-Agents itself, for the tests that compare with it. It promises Python 3.10.12 at the most, and works on more.
+MLAGENTS := mlagents==1.1.0 mlagents_envs==1.1.0
+TORCH_FOR_CPUS ?= torch==2.13.0+cpu
+MLAGENTS_IMPORTS := 'attrs' 'cattrs<1.7' 'numpy<1.24' 'packaging' 'pillow' 'protobuf<3.21' 'pyyaml' 'setuptools<80' 'six' \
+	'tensorboard==2.14.*' 'typing_extensions'
+
 .PHONY: help demo test test-310 soak lint format bench fuzz clean
 
 help:  ## this list
@@ -43,7 +49,7 @@ bench: .venv  ## the figures: values a second acknowledged and stored, cost of o
 	$(BIN)/python -m tests.bench
 
 clean:  ## all that make made
-	rm -rf .venv .venv310 .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/bench/results
+	rm -rf .venv .venv310 .venv-mlagents .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/bench/results
 
 .venv: $(DEFINED_BY)
 	$(PYTHON) -m venv --clear .venv
@@ -56,3 +62,11 @@ clean:  ## all that make made
 	.venv310/bin/python $(PIP_INSTALL) --upgrade pip
 	.venv310/bin/python $(PIP_INSTALL) -e plugins/api -e worker_client --group test
 	@touch .venv310
+
+.venv-mlagents: $(DEFINED_BY)
+	$(PYTHON) -m venv --clear .venv-mlagents
+	.venv-mlagents/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python \
+		$(MLAGENTS) '$(TORCH_FOR_CPUS)' || { rm -rf .venv-mlagents; exit 1; }
+	.venv-mlagents/bin/python -m pip install --quiet --disable-pip-version-check $(MLAGENTS_IMPORTS) \
+		-e plugins/api -e worker_client -e plugins/standard -e plugins/mlagents -e aggregator
+	@touch .venv-mlagents
