@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -173,3 +174,23 @@ def test_ml_agents_own_default_is_not_run_beside_ours(site: Path, loaded: Load) 
 
     assert state(Selection(add=("default",))) == state(Selection(writers=("default",))) == "selected"
     assert state(Selection(writers=("csv",))) == "disabled"
+
+
+def test_each_run_sees_its_own_writers_and_a_thread_of_the_plugin_sees_the_newest(make: Any) -> None:
+    source = """
+        import threading
+        class Writer(StatsWriter):
+            def __init__(self, run): self.run = run
+            def write_stats(self, category, values, step):
+                mine = [w.run for w in StatsReporter.writers[3:]]
+                thread = threading.Thread(target=lambda: SEEN.append(len(StatsReporter.writers + [])))
+                thread.start(); thread.join()
+                SEEN.append((mine, self in StatsReporter.writers, StatsReporter.writers[0].base_dir[-4:]))
+        def writers(options): return [Writer(options.plugin_options["run"])]
+    """
+    (first,), seen = make(source, run=1)
+    with ThreadPoolExecutor(1) as other:
+        ((second,), _) = other.submit(make, source, run=2).result()
+        other.submit(write, second, period({})).result()
+    write(first, period({}))
+    assert seen == [4, ([2], True, "/run"), 4, ([1], True, "/run")]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import UserList
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableSequence
 from typing import Any
 
 
-class ThreadWriters(UserList[Any]):
+class ThreadWriters(MutableSequence[Any]):
     """A list of its own for each thread that began one; other threads see the newest.
 
     ML-Agents has one run in a process, and one list. Here each run of a plugin has a thread.
@@ -18,20 +17,37 @@ class ThreadWriters(UserList[Any]):
         self._here = threading.local()
         self._newest: list[Any] = []
 
-    @property
-    def data(self) -> list[Any]:
-        """The list of this thread, which UserList's methods work on."""
-        found: list[Any] = getattr(self._here, "writers", self._newest)
-        return found
-
-    @data.setter
-    def data(self, writers: list[Any]) -> None:
-        self.begin(writers)
-
     def begin(self, writers: Iterable[Any]) -> list[Any]:
         """Begin this thread's list with `writers`, and return it."""
         self._here.writers = self._newest = list(writers)
         return self._newest
+
+    @property
+    def _list(self) -> list[Any]:
+        found: list[Any] = getattr(self._here, "writers", self._newest)
+        return found
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._list[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._list[index] = value
+
+    def __delitem__(self, index: Any) -> None:
+        del self._list[index]
+
+    def __len__(self) -> int:
+        return len(self._list)
+
+    def insert(self, index: int, value: Any) -> None:
+        """Insert a writer into this thread's list."""
+        self._list.insert(index, value)
+
+    def __add__(self, other: Iterable[Any]) -> list[Any]:
+        return [*self._list, *other]
+
+    def __repr__(self) -> str:
+        return repr(self._list)
 
 
 writers_here = ThreadWriters()
