@@ -146,6 +146,25 @@ def test_the_own_summary_is_over_the_values_since_the_last_write(client: StatsCl
     assert reporter.get_stats_summaries("s").num == 1
 
 
+def test_the_own_summary_of_a_key_whose_aggregation_changes_is_that_of_its_values(
+    client: StatsClient,
+) -> None:
+    reporter = client.reporter("c")
+    reporter.add_stat("k", 1.0)
+    reporter.write_stats(1)
+    empty = reporter.get_stats_summaries("k")
+    assert (empty.num, empty.sum, empty.aggregation_method) == (0, 0.0, M.AVERAGE)
+    reporter.set_stat("k", 2.0)
+    reporter.set_stat("k", 7.0)
+    found = reporter.get_stats_summaries("k")
+    assert (found.num, found.aggregated_value, found.aggregation_method) == (1, 7.0, M.MOST_RECENT)
+    reporter.write_stats(2)
+    reporter.add_stat("k", 3.0)
+    reporter.add_stat("k", 4.0, M.SUM)  # as the daemon: the key is the series, its first aggregation counts
+    found = reporter.get_stats_summaries("k")
+    assert (found.num, found.sum, found.aggregation_method) == (2, 7.0, M.AVERAGE)
+
+
 def test_the_own_summary_keeps_the_newest_values(client: StatsClient) -> None:
     reporter = client.reporter("c")
     reporter.add_stats("k", range(200_000))

@@ -239,13 +239,10 @@ class CategoryBuffer:
     def summary(self, key: str) -> StatSummary:
         """Return the summary of this worker's own values of `key` since the last WRITE."""
         with self._door.lock:
-            column = self.columns.find(key)
-            if column is None:
-                return summarize((), StatsAggregationMethod.AVERAGE)
             # Only a look: where a signal handler asks, its thread may be in the middle of anything.
-            values = column.history + column.cold + array("d", column)
+            values, aggregation = self.columns.look(key)
             limit = self._outbox.history.limit()
-        return summarize(values[-limit:], StatsAggregationMethod(column.name[1]))
+        return summarize(values[-limit:], aggregation)
 
     def waiting_values(self) -> int:
         """Return how many values are not cut yet."""

@@ -61,9 +61,19 @@ class Columns:
             self.tables[aggregation][key] = column
         return column
 
-    def find(self, key: str) -> Column | None:
-        """Return the column of `key` that was made first, if any."""
-        return next((column for column in self.all if column.name[0] == key), None)
+    def look(self, key: str) -> tuple[array[float], StatsAggregationMethod]:
+        """Return the values of `key` since the last WRITE, and the aggregation of the first of them.
+
+        A key whose aggregation changed has several columns; one of another period may have no values now.
+        """
+        found: array[float] = array("d")
+        aggregation = int(StatsAggregationMethod.AVERAGE)
+        for column in list(self.all):
+            if column.name[0] == key:
+                values = column.history + column.cold + array("d", column)
+                aggregation = column.name[1] if values and not found else aggregation
+                found += values
+        return found, StatsAggregationMethod(aggregation)
 
     def settle(self) -> int:
         """Make all that was added compact; return how many values that were."""

@@ -20,7 +20,7 @@ def summarize(values: Sequence[float], aggregation: StatsAggregationMethod) -> S
         num=num,
         mean=mean,
         std=math.sqrt(math.fsum((value - mean) ** 2 for value in pooled) / num) if num else math.nan,
-        sum=_sum(pooled) if num else math.nan,
+        sum=_sum(pooled),
         min=min(pooled, default=math.nan),
         max=max(pooled, default=math.nan),
         last=pooled[-1] if num else math.nan,
