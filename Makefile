@@ -24,6 +24,7 @@ demo: .venv  ## a daemon, four real workers and a live view, in about 20 seconds
 
 # Three at once: many of the tests wait for processes and clocks, not for a core.
 test: .venv $(if $(PYTHON310),test-310)  ## the suite, under five minutes on two cores
+	@$(MAKE) --no-print-directory .venv-mlagents || echo 'No ML-Agents here: tests that compare with it are skipped.'
 	$(BIN)/python -m pytest -n 3 --dist worksteal tests
 
 test-310: .venv310

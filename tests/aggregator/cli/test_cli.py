@@ -135,6 +135,14 @@ def test_plugins_lists_the_standard_writers_as_json(run):
     assert found["csv"]["distribution"] == "stats-aggregator-writers"
 
 
+def test_plugins_install_takes_no_file_as_editable_and_gives_pips_exit_code(run, tmp_path):
+    code, _, err = run("plugins", "install", "-e", str(tmp_path / "nothing"))
+    assert code == 2
+    assert "is no directory; right would be that of the plugin's setup.py" in err
+    code, _, _ = run("plugins", "install", "--no-deps", str(tmp_path / "nothing.whl"))
+    assert code == 1
+
+
 def test_plugins_prints_a_table(run):
     code, out, _ = run("plugins")
     assert code == 0

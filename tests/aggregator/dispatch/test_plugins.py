@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from stats_aggregator.dispatch.plugins import Selection, discover, load, make_writers
+from stats_aggregator.dispatch.plugins import Selection, build_path, discover, load, make_writers
 from stats_aggregator.errors import RegistrationFault, UnknownWriter
 from stats_aggregator_api import ADAPTER_GROUP, ML_AGENTS_STATS_WRITER, CheckpointSettings, RunOptions
 from tests.aggregator.writers_process import install
@@ -166,14 +166,37 @@ def test_a_plugin_of_ml_agents_without_an_adapter_is_listed_with_what_to_install
 
 def test_a_plugin_of_ml_agents_is_made_by_the_adapter(site):
     install(site, "theirs", "raise AssertionError('not ours to import')", group=ML_AGENTS_STATS_WRITER)
-    adapter = WRITER + "def adapt(entry_point, options): return [Writer((entry_point.name, options))]"
-    target = "adapter_mlagents_stats_writer:adapt"
+    adapter = (
+        WRITER
+        + """
+from stats_aggregator_api import Adapter
+class Adapts(Adapter):
+    def load(self, entry_point): return lambda options: [Writer((entry_point.name, options))]
+    def build_path(self): return "/names"
+"""
+    )
+    target = "adapter_mlagents_stats_writer:Adapts"
     install(site, ML_AGENTS_STATS_WRITER, adapter, group=ADAPTER_GROUP, distribution="adapter", target=target)
     plugin = load(by_key()["theirs"])
     assert plugin.entry.state == "loaded"
     options = RunOptions()
     (writer,) = make_writers(plugin, options)
     assert writer.options == ("theirs", options)
+    assert build_path() == "/names"
+
+
+def test_a_plugin_that_its_adapter_cannot_load_is_skipped(site):
+    install(site, "theirs", "", group=ML_AGENTS_STATS_WRITER)
+    adapter = """
+from stats_aggregator_api import Adapter
+class Fails(Adapter):
+    def load(self, entry_point): raise ImportError(f"{entry_point.name} needs more")
+    def build_path(self): return None
+"""
+    target = "failing_mlagents_stats_writer:Fails"
+    install(site, ML_AGENTS_STATS_WRITER, adapter, group=ADAPTER_GROUP, distribution="failing", target=target)
+    entry = load(by_key()["theirs"]).entry
+    assert (entry.state, entry.why) == ("failed", "ImportError: theirs needs more")
 
 
 def test_a_plugin_in_both_groups_runs_once_by_our_contract(site):

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
 
 LOG_FORMAT = "[%(levelname)s] %(message)s"
 DEBUG_LOG_FORMAT = "%(asctime)s %(levelname)s [%(filename)s:%(lineno)d] %(message)s"
 DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
-class StdoutHandler(logging.StreamHandler[TextIO]):
+class StdoutHandler(logging.Handler):
     """Prints where `print` does, also where standard output is another by then."""
 
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> TextIO:  # type: ignore[override]
-        """What `sys.stdout` is now."""
-        return sys.stdout
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line."""
+        try:
+            sys.stdout.write(f"{self.format(record)}\n")
+            sys.stdout.flush()
+        except Exception:  # noqa: BLE001 - as every handler: what cannot be logged stops nobody
+            self.handleError(record)
 
 
 _loggers: dict[str, tuple[logging.Logger, logging.Handler]] = {}
