@@ -16,6 +16,8 @@ from stats_aggregator_api import (
     CheckpointSettings,
     RunOptions,
 )
+from stats_aggregator_api.testing import summarize
+from stats_aggregator_mlagents.errors import NotProvided
 from tests.mlagents.wild import HEAD, METHOD, Load, period, write
 
 
@@ -194,3 +196,60 @@ def test_each_run_sees_its_own_writers_and_a_thread_of_the_plugin_sees_the_newes
         other.submit(write, second, period({})).result()
     write(first, period({}))
     assert seen == [4, ([2], True, "/run"), 4, ([1], True, "/run")]
+
+
+def test_an_installed_package_that_does_not_import_is_replaced_and_that_is_said(
+    loaded: Load, site: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainers = site / "mlagents" / "trainers"
+    trainers.mkdir(parents=True)
+    for package in (trainers.parent, trainers):
+        (package / "__init__.py").write_text("")
+    (trainers.parent / "plugins.py").write_text("ML_AGENTS_STATS_WRITER = 'mlagents.stats_writer'")
+    (trainers / "settings.py").write_text("")
+    (trainers / "stats.py").write_text("from torch_that_is_not_here import Tensor")
+    assert loaded(HEAD + "def writers(options): return []").entry.state == "loaded"
+    assert "mlagents is installed but does not import (ModuleNotFoundError: No module named 'torch_that" in (
+        caplog.text
+    )
+
+
+def test_with_the_environments_package_alone_its_enum_is_everywhere(make: Any, site: Path) -> None:
+    package = site / "mlagents_envs"
+    (package / "side_channel").mkdir(parents=True)
+    for directory in (package, package / "side_channel"):
+        (directory / "__init__.py").write_text("")
+    (package / "logging_util.py").write_text("from logging import getLogger as get_logger")
+    (package / "timers.py").write_text("def set_gauge(name, value, timer_stack=None): pass")
+    (package / "side_channel" / "stats_side_channel.py").write_text(
+        "from enum import Enum\n"
+        "names = 'AVERAGE MOST_RECENT SUM HISTOGRAM'\n"
+        "StatsAggregationMethod = Enum('StatsAggregationMethod', names, start=0)"
+    )
+    source = """
+        class Writer(TensorboardWriter):
+            def write_stats(self, category, values, step):
+                SEEN.append(StatsAggregationMethod is FromTheChannel)
+                SEEN.append(values["k"].aggregation_method is FromTheChannel.SUM)
+                SEEN.append(float(StatsSummary([1.0, 2.0], FromTheChannel.SUM).aggregated_value))
+                super().write_stats(category, values, step)
+        def writers(options): return [Writer(options.checkpoint_settings.write_path)]
+    """
+    (writer,), seen = make(source)
+    write(writer, period({"k": summarize([1.0, 2.0], METHOD.SUM)}))
+    assert seen == [True, True, 3.0]
+
+
+def test_an_import_in_the_middle_of_a_call_finds_the_names_and_what_is_missing_is_named(make: Any) -> None:
+    source = """
+        class Writer(StatsWriter):
+            def write_stats(self, category, values, step):
+                from mlagents.trainers.settings import CheckpointSettings
+                SEEN.append(CheckpointSettings.__name__)
+                from mlagents.trainers.sac import trainer
+        def writers(options): return [Writer()]
+    """
+    (writer,), seen = make(source)
+    with pytest.raises(NotProvided, match="mlagents.trainers.sac is not provided"):
+        write(writer, period({}))
+    assert seen == ["CheckpointSettings"]
