@@ -9,6 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from stats_aggregator_api.testing import summarize
+from stats_aggregator_writers.tensorboard import TensorBoardWriter
 from tests.mlagents.wild import METHOD, REWARD, period, points, write
 
 
@@ -149,3 +150,18 @@ def test_past_data_are_not_cleared_and_that_is_said(
     write(writer, period({"k": summarize([1.0])}))
     assert old.exists()
     assert "clear_past_data is ignored" in capsys.readouterr().out
+
+
+def test_what_it_draws_stands_beside_what_the_daemons_writer_draws_whoever_begins(
+    make: Any, tmp_path: Path
+) -> None:
+    (theirs,), _ = make(
+        "def writers(options): return [TensorboardWriter(options.checkpoint_settings.write_path)]"
+    )
+    run = tmp_path / "results" / "run"
+    for step in (100, 200):
+        write(theirs, period({"theirs": summarize([1.0])}, step=step))
+        # Anew each time, as after a restart: it begins with what makes TensorBoard forget this step.
+        write(TensorBoardWriter(str(run)), period({"ours": summarize([2.0])}, step=step))
+    expected = {"theirs": [(100, 1.0), (200, 1.0)], "ours": [(100, 2.0), (200, 2.0)]}
+    assert points(run / "3DBall") == expected

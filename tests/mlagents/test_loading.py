@@ -250,6 +250,6 @@ def test_an_import_in_the_middle_of_a_call_finds_the_names_and_what_is_missing_i
         def writers(options): return [Writer()]
     """
     (writer,), seen = make(source)
-    with pytest.raises(NotProvided, match="mlagents.trainers.sac is not provided"):
+    with pytest.raises(NotProvided, match=r"mlagents\.trainers\.sac is not provided"):
         write(writer, period({}))
     assert seen == ["CheckpointSettings"]

@@ -13,6 +13,9 @@ from stats_aggregator_api import Buckets, StatsAggregationMethod, StatSummary, V
 from stats_aggregator_writers.event_file import EventFile
 from stats_aggregator_writers.events import histogram
 
+_KIND = "plugin"
+"""In the names of these files: the daemon's own writer has some in the same directory."""
+
 
 class SummaryWriter:
     """Draws points into the event files of one directory; has PyTorch's methods for numbers and text.
@@ -82,7 +85,7 @@ class SummaryWriter:
         events, self._events = self._events, []
         if events:
             # After an error the file is not used again: its end may be torn.
-            file, self._file = self._file or EventFile(self.log_dir, time.time_ns()), None
+            file, self._file = self._file or EventFile(self.log_dir, time.time_ns(), _KIND), None
             file.append(events)
             self._file = file
 

@@ -18,23 +18,26 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from .durable import append, make_directory, sync_directory
 
-_NAME = re.compile(r"events\.out\.tfevents\.(\d+)")
+_START = "events.out.tfevents."
 
 
 class EventFile:
     """Appends events, each call in one write and one sync. After an OSError, begin a new file.
 
     TensorBoard reads the files of a directory in the order of their names, and never goes back, so a new name
-    comes after those that are there.
+    comes after those that are there. Files of another `kind`, a word, are numbered apart and come last, so
+    that the start of a session in the daemon's own does not make TensorBoard forget what stands in them.
     """
 
-    def __init__(self, directory: str, time_ns: int) -> None:
+    def __init__(self, directory: str, time_ns: int, kind: str = "") -> None:
         """Begin a new file in `directory`, which is made if missing; it is named by the time in seconds."""
         make_directory(directory)
-        numbers = [int(found[1]) for name in os.listdir(directory) if (found := _NAME.match(name))]
+        start = f"{_START}{kind}"
+        name = re.compile(rf"{re.escape(start)}(\d+)")
+        numbers = [int(found[1]) for file in os.listdir(directory) if (found := name.match(file))]
         number = max(time_ns // 1_000_000_000, max(numbers, default=0) + 1)
         self._directory = directory
-        self._path = os.path.join(directory, f"events.out.tfevents.{number:010d}.{socket.gethostname()}")
+        self._path = os.path.join(directory, f"{start}{number:010d}.{socket.gethostname()}")
         self._begun = False
         self._time_s = time_ns / 1e9
 
