@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench.add_stat import measure_add_stat
 from tests.bench.bad_writers import measure_bad_writers
+from tests.bench.forwarding import measure_forwarding
 from tests.bench.intake import measure_client, measure_intake
 from tests.bench.overflow import measure_overflow
 from tests.bench.paused import measure_paused
@@ -28,6 +29,7 @@ def main() -> None:
         "bad writers": measure_bad_writers,
         "paused daemon": measure_paused,
         "full buffer": measure_overflow,
+        "ML-Agents as a source": measure_forwarding,
     }
     figures = {title: measure() for title, measure in measured.items()}
     for title, rows in figures.items():

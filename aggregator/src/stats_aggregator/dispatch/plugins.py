@@ -23,6 +23,8 @@ OUR_WRITERS = "stats-aggregator-writers"
 """The distribution of the standard writers; all others are third parties."""
 DEFAULT_WRITERS = ("console", "tensorboard")
 """The standard writers that run unless told otherwise."""
+OUR_CLIENT = "stats-aggregator-client"
+"""The distribution of the client, whose entry is for ML-Agents' trainers: here it would go in circles."""
 ML_AGENTS = "mlagents"
 """The distribution of ML-Agents, whose own writers do what our default ones do."""
 
@@ -179,7 +181,9 @@ def _adapter_entry() -> EntryPoint | None:
 
 def _installed() -> Iterator[EntryPoint]:
     for group in (STATS_WRITER_GROUP, ML_AGENTS_STATS_WRITER):
-        yield from entry_points(group=group)
+        for entry_point in entry_points(group=group):
+            if _distribution(entry_point)[0] != OUR_CLIENT:
+                yield entry_point
 
 
 def _rank(entry_point: EntryPoint) -> tuple[bool, bool, str]:
