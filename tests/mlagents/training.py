@@ -1,8 +1,8 @@
 """A training of ML-Agents' own, in a Python that has it: its plugins are loaded as `mlagents-learn` does.
 
-Its input is JSON, `{"run_id", "results", "property", "periods": [[category, step, [[key, method, values]]]]}`
-and so is its output, `{"writers": [class], "figures": [{key: {num, mean, std, sum, aggregated_value}}]}`. Then it
-ends, without a word to any plugin.
+It reads `{"run_id", "results", "property", "periods": [[category, step, [[key, method, values]]]]}` as JSON,
+writes `{"writers": [class], "figures": [{key: {num, mean, std, sum, aggregated_value}}]}`, and ends, without
+a word to any plugin.
 """
 
 from __future__ import annotations
