@@ -69,11 +69,18 @@ def test_it_needs_its_siblings_in_its_own_version(directory):
 
 
 def imported(package):
-    """Return the top names that a package imports, anywhere in it."""
-    nodes = [node for path in package.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
-    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
-    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {package.name}
+    """Return the top names that a package imports, anywhere in it.
+
+    An integration imports what it is named after: who uses it has that.
+    """
+    found = set()
+    for path in package.rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+        own = {path.stem} if path.parent.name == "integrations" else set()
+        found |= {name.partition(".")[0] for name in names} - own
+    return found - sys.stdlib_module_names - {package.name}
 
 
 @each_distribution

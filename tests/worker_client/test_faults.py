@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import zmq
 
 from stats_aggregator_client import StatsClient, StatsPropertyType
+from stats_aggregator_client.client import _NEVER_REACHED_S
 from stats_aggregator_client.wire import Batch, Hello, Property, Write
 from tests.worker_client.peer import Peer, Stored, wait_connected
 
@@ -201,6 +205,22 @@ def test_closing_without_a_daemon_is_bounded_and_counts_what_is_lost(
     assert (statistics.values_added, statistics.values_lost, statistics.values_pending) == (3, 3, 0)
     assert statistics.after_close == 4
     assert any("3 values lost" in line for line in caplog.messages)
+
+
+def test_a_process_that_ends_waits_longer_for_a_daemon_that_is_slow_than_for_none(tmp_path: Path) -> None:
+    address, stored = f"ipc://{tmp_path}/slow", Stored()
+    code = "from stats_aggregator_client import StatsReporter; StatsReporter('c').add_stat('k', 7.0)"
+    environment = {**os.environ, "STATS_AGGREGATOR_ADDRESS": address}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment) as child, zmq.Context() as context:
+        with context.socket(zmq.ROUTER) as router:
+            router.linger = 0
+            router.bind(address)
+            assert router.poll(10_000), "its HELLO"
+            with pytest.raises(subprocess.TimeoutExpired):
+                child.wait(_NEVER_REACHED_S + 0.8)
+        with Peer(address, stored):
+            assert child.wait(20) == 0
+    assert stored.values() == {"k": [7.0]}
 
 
 def test_garbage_from_the_daemon_costs_itself_alone() -> None:

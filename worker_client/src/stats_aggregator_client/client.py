@@ -25,7 +25,7 @@ from .settings import check_name, make_settings
 from .statistics import ClientStatistics
 from .wire import Closing
 
-_NEVER_REACHED_S = 0.5
+_NEVER_REACHED_S = 1.0
 _GOODBYE_S = 1.0
 # libzmq's sockets of a parent must be neither used nor closed in a forked child, so they are kept there.
 _of_parents: list[Sender] = []
@@ -204,7 +204,11 @@ class StatsClient:
         """Close at the end of the process: less patiently where no daemon was ever there."""
         if self._sender is not None:
             bound_s = self._settings.close_timeout_s
-            self.close(bound_s if self._counts.connections else min(_NEVER_REACHED_S, bound_s))
+            session = self._sender.session
+            if not session.has_greeted:
+                self.flush(min(_NEVER_REACHED_S, bound_s))
+            # Somebody who takes a HELLO may only be slow to answer.
+            self.close(bound_s if session.has_greeted else 0.0)
 
     def _make_outbox(self) -> None:
         self._counts = Counts()

@@ -99,6 +99,11 @@ class Session:
         return deadline if self._hello_at is None else min(deadline, max(self._hello_at, now_ns))
 
     @property
+    def has_greeted(self) -> bool:
+        """Whether a HELLO ever went out: it waits for a connection, so somebody was there to take it."""
+        return self._hello_sent_ns > 0
+
+    @property
     def is_missed(self) -> bool:
         """Whether a daemon should be there and has not spoken."""
         return self.state in (State.ABSENT, State.GREETING)
