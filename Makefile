@@ -14,7 +14,7 @@ TORCH_FOR_CPUS ?= torch==2.13.0+cpu
 MLAGENTS_IMPORTS := 'attrs' 'cattrs<1.7' 'numpy<1.24' 'packaging' 'pillow' 'protobuf<3.21' 'pyyaml' 'setuptools<80' 'six' \
 	'tensorboard==2.14.*' 'typing_extensions'
 
-.PHONY: help demo test test-310 soak lint format bench fuzz clean
+.PHONY: help demo test test-310 test-integrations soak lint format bench fuzz clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,8 +24,11 @@ demo: .venv  ## a daemon, four real workers and a live view, in about 20 seconds
 
 # Three at once: many of the tests wait for processes and clocks, not for a core.
 test: .venv $(if $(PYTHON310),test-310)  ## the suite, under five minutes on two cores
-	@$(MAKE) --no-print-directory .venv-mlagents || echo 'No ML-Agents here: tests that compare with it are skipped.'
 	$(BIN)/python -m pytest -n 3 --dist worksteal tests
+
+test-integrations: .venv  ## beside the libraries themselves, in environments that have them: a gigabyte, once
+	@$(MAKE) --no-print-directory .venv-mlagents || echo 'No ML-Agents here: tests that compare with it are skipped.'
+	$(BIN)/python -m pytest -n 3 tests/mlagents
 
 test-310: .venv310
 	.venv310/bin/python -m pytest -n 3 tests/api tests/worker_client
