@@ -86,6 +86,9 @@ def _calls(lines: Sequence[str]) -> Iterator[Call]:
             continue
         thread, name, arguments, result = match.groups()
         start, before = begun.pop((process, thread), (place, ""))
+        if "resumed>" not in text:
+            # One that was begun and never resumed is of a thread that died in it, whose id came again.
+            start, before = place, ""
         if result is None:
             begun[process, thread] = (place, arguments)
         elif int(result) >= 0:

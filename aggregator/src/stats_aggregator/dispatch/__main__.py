@@ -186,6 +186,8 @@ def main() -> None:
     log_printably(logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     control = Control(socket.socket(fileno=arguments.control_fd))
     settings = control.settings()
+    if settings is None:
+        sys.exit(1)
     if not settings.restarted:
         failpoints.arm(os.environ.get(failpoints.VARIABLE, ""))
     sys.exit(Process(control, settings).run())

@@ -67,9 +67,13 @@ class Control:
         self._news = threading.Event()
         self._draining = threading.Event()
 
-    def settings(self) -> Settings:
-        """Wait for the first line."""
-        return Settings.decode(self._lines.readline())
+    def settings(self) -> Settings | None:
+        """Wait for the first line; None where the server has gone before it said a word."""
+        try:
+            line = self._lines.readline()
+        except OSError:
+            return None
+        return Settings.decode(line) if line.endswith(b"\n") else None
 
     def start(self, on_gone: Callable[[], None]) -> None:
         """Begin to read; `on_gone` is called on the reading thread when the server is gone."""
