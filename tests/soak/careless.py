@@ -47,7 +47,7 @@ class Careless:
         self._random = random.Random(stream)
         self._context = zmq.Context()
         self._dealer: zmq.Socket[bytes] | None = None
-        self._heard_s = 0.0
+        self._heard_s = self._moved_s = 0.0
         self._welcomed = False
         self._frames: list[bytes] = []
         self._durable = self._sent = self._nacks = 0
@@ -73,6 +73,9 @@ class Careless:
         if self._dealer is None or time.monotonic() - self._heard_s > _UNANSWERED_S:
             self._connect()
         assert self._dealer is not None
+        if time.monotonic() - self._moved_s > _UNANSWERED_S:
+            # As a client does: a frame that nobody took, or the one NACK for a gap, may be lost in silence.
+            self._sent, self._moved_s = self._durable, time.monotonic()
         if self._welcomed:
             waiting = self._frames[self._sent :]
             self._sent = len(self._frames)
@@ -108,6 +111,8 @@ class Careless:
         self._heard_s = time.monotonic()
         if isinstance(message, Welcome | Ack):
             assert message.durable_seq >= self._durable, "acknowledged, and then not"
+            if message.durable_seq > self._durable:
+                self._moved_s = self._heard_s
             self._durable = message.durable_seq
             self._report.say(acked=self._durable * PIECE)
         if isinstance(message, Welcome):
