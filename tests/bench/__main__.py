@@ -16,6 +16,7 @@ from tests.bench.forwarding import measure_forwarding
 from tests.bench.intake import measure_client, measure_intake
 from tests.bench.overflow import measure_overflow
 from tests.bench.paused import measure_paused
+from tests.bench.scraping import measure_scraping
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
@@ -30,6 +31,7 @@ def main() -> None:
         "paused daemon": measure_paused,
         "full buffer": measure_overflow,
         "ML-Agents as a source": measure_forwarding,
+        "Prometheus": measure_scraping,
     }
     figures = {title: measure() for title, measure in measured.items()}
     for title, rows in figures.items():
