@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -102,6 +103,9 @@ def test_the_page_says_what_the_status_and_the_summaries_say(tmp_path: Path) -> 
         assert found["sessions", "gone"] == status["sessions"]["gone"] == 3
         assert found["process_resident_memory_bytes",] > 10e6
         assert status["http"]["address"] == daemon.pages.removeprefix("http://")
+        command = [sys.executable, "-m", "stats_aggregator", "status", "--address", daemon.address]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S).stdout
+        assert f"metrics on {daemon.pages}/metrics\n" in shown
         assert daemon.get("/healthz") == (200, "ok\n")
         assert daemon.get("/readyz") == (200, "running\n")
         assert daemon.stop() == 0
