@@ -21,6 +21,8 @@ from stats_aggregator_client import SettingError, StatsAggregationMethod, StatsC
 from stats_aggregator_client.integrations.episodes import LENGTH, RETURN, SECONDS
 from stats_aggregator_client.integrations.gymnasium import ReportEpisodes, ReportVectorEpisodes
 from tests.integrations.counting import Counting
+from tests.integrations.snippets import run_snippet, snippets
+from tests.meta.repository import ROOT
 from tests.system.daemons import Daemon
 from tests.worker_client.peer import Peer
 
@@ -338,3 +340,18 @@ def test_making_one_connects_to_nobody(peer: Peer, monkeypatch: pytest.MonkeyPat
 def test_settings_that_cannot_be_right_are_told_at_once(options: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingError, match="^" + said.replace("(", r"\(")):
         ReportEpisodes(Counting(3), **options)
+
+
+PAGE = "worker_client/docs/gymnasium.md"
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_the_pages_snippets_run_as_they_stand_there(tmp_path: Path, number: int) -> None:
+    blocks = snippets(PAGE)
+    assert len(blocks) == 2
+    lines = run_snippet(blocks[number], tmp_path)
+    assert {line["category"] for line in lines} == {"CartPole"}
+    (steps,) = {line["step"] for line in lines[-1:]}
+    returns = sum(line["stats"][RETURN]["sum"] for line in lines if RETURN in line["stats"])
+    assert 0 < returns <= steps, "CartPole rewards each step with 1"
+    assert len((ROOT / PAGE).read_text().splitlines()) <= 60
