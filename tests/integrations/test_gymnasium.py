@@ -303,7 +303,7 @@ def test_where_the_environments_settings_are_wrong_the_training_goes_on(
     env.reset()
     assert [env.step(0)[2] for _ in range(3)] == [False, False, True]
     (said,) = [record.message for record in caplog.records if record.levelno == logging.ERROR]
-    assert said.startswith("episodes of 'play' are not reported: STATS_AGGREGATOR_ADDRESS is 'nowhere'")
+    assert said.startswith("the stats of 'play' are not reported: STATS_AGGREGATOR_ADDRESS is 'nowhere'")
 
 
 def test_it_is_copied_pickled_and_made_again_as_other_wrappers_are(peer: Peer, client: StatsClient) -> None:

@@ -9,12 +9,11 @@ from stats_aggregator_api import StatsAggregationMethod
 
 from ..client import StatsClient
 from ..clock import stopwatch_ns
-from ..complaints import LOGGER, Complaints
-from ..default import default_client
+from ..complaints import Complaints
 from ..errors import SettingError
-from ..null import NullBuffer
-from ..reporter import AVERAGE, StatsReporter
+from ..reporter import AVERAGE
 from ..settings import check_name
+from .late import LateReporter
 
 RETURN = "Environment/Cumulative Reward"
 LENGTH = "Environment/Episode Length"
@@ -35,35 +34,23 @@ class InfoKey(NamedTuple):
     aggregation: StatsAggregationMethod
 
 
-class EpisodeReporter:
-    """Reports episodes to one category, from the process that first reports one.
-
-    Not before: an environment may be made in one process only to be looked at, and be played in another.
-    """
+class EpisodeReporter(LateReporter):
+    """Reports the episodes of one category's environments."""
 
     def __init__(
-        self, category: str, client: StatsClient | None, step_keys: Keys, episode_keys: Keys, silence_s: float
+        self,
+        category: str,
+        client: StatsClient | None,
+        step_keys: Keys,
+        episode_keys: Keys,
+        silence_s: float = 600.0,
     ) -> None:
         """Report to `client`, or the default one. Raises SettingError."""
-        self.category = check_name("category", category)
+        super().__init__(category, client)
         self.step_keys = _info_keys("step_keys", step_keys)
         self.episode_keys = _info_keys("episode_keys", episode_keys)
-        self._client = client
         self._silence_ns = int(silence_s * 1e9)
-        self._reporter: StatsReporter | None = None
         self._complaints = Complaints()
-
-    @property
-    def stats(self) -> StatsReporter:
-        """The reporter of the category; one that does nothing where the environment's settings are wrong."""
-        if self._reporter is None:
-            try:
-                client = self._client or default_client()
-                self._reporter = client.reporter(self.category)
-            except SettingError as error:
-                LOGGER.error("episodes of %r are not reported: %s", self.category, error)
-                self._reporter = StatsReporter.over(self.category, NullBuffer())
-        return self._reporter
 
     def finished(self, total: float, length: int, duration_ns: int) -> None:
         """Report an episode: its return, its number of steps, how long it took."""
@@ -97,12 +84,6 @@ class EpisodeReporter:
         self._complaints.once(
             "failed", "a step of %r was not reported: %s: %s", self.category, type(error).__name__, error
         )
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> EpisodeReporter:
-        return self  # a copy of an environment reports where the environment does
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_reporter": None}
 
 
 def _info_keys(setting: str, keys: Keys) -> tuple[InfoKey, ...]:

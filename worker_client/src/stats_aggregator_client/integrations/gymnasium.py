@@ -72,6 +72,10 @@ class ReportEpisodes(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             self._episodes.failed(error)
         return answer
 
+    def deliver_stats(self, timeout: float = 5.0) -> bool:
+        """Wait at most `timeout` seconds until all that was reported is stored; return whether it is."""
+        return self._episodes.deliver(timeout)
+
     def _begin(self) -> None:
         self._return, self._length, self._over = 0.0, 0, False
         self._began_ns = stopwatch_ns()
