@@ -20,7 +20,7 @@ def measure_gymnasium() -> list[dict[str, Any]]:
     """Return the cost of a step of one CartPole, and of a vector of eight."""
     environment = {**os.environ, "STATS_AGGREGATOR_ADDRESS": "tcp://127.0.0.1:9"}
     command = [sys.executable, "-m", "tests.bench.integrations_gymnasium"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return [
         {
             "what": f"one step of {what}",
@@ -42,7 +42,8 @@ def _cost_ns(env: Any, actions: list[Any], steps: int, resets: bool) -> float:
     return (time.perf_counter() - began) / steps * 1e9
 
 
-def _compared(make: Callable[[], Any], wraps: list[Callable[[Any], Any]], *play: Any) -> list[float]:
+def compared(make: Callable[[], Any], wraps: list[Callable[[Any], Any]], *play: Any) -> list[float]:
+    """Return the nanoseconds of a step, and how many more it takes in each of `wraps`."""
     envs = [make(), *(wrap(make()) for wrap in wraps)]
     rounds = [[_cost_ns(env, *play) for env in envs] for _ in range(_ROUNDS)]  # in turns
     plain_ns, *others = map(min, zip(*rounds, strict=True))  # what disturbs a machine only adds
@@ -56,12 +57,12 @@ def _main() -> None:
 
     from stats_aggregator_client.integrations.gymnasium import ReportEpisodes, ReportVectorEpisodes
 
-    single = _compared(
+    single = compared(
         lambda: gymnasium.make("CartPole-v1"),
         [lambda env: ReportEpisodes(env, "CartPole"), RecordEpisodeStatistics],
         [0, 1], _STEPS, True,
     )  # fmt: skip
-    several = _compared(
+    several = compared(
         lambda: gymnasium.make_vec("CartPole-v1", _NUM_ENVS, "sync"),
         [lambda envs: ReportVectorEpisodes(envs, "CartPole"), vector.RecordEpisodeStatistics],
         [np.zeros(_NUM_ENVS, int), np.ones(_NUM_ENVS, int)], _STEPS // _NUM_ENVS, False,

@@ -24,6 +24,7 @@ from stats_aggregator_client.integrations.episodes import LENGTH, RETURN
 from stats_aggregator_client.integrations.stable_baselines3 import StatsKVWriter
 from stats_aggregator_client.wire import Property, Rewind, Write, decode_series
 from tests.integrations.sb3_training import ROLLOUT_STEPS, ROLLOUTS
+from tests.integrations.snippets import run_snippet, snippets
 from tests.meta.repository import ROOT
 from tests.system.daemons import Daemon
 from tests.worker_client.peer import Peer
@@ -198,3 +199,16 @@ def test_where_the_environments_settings_are_wrong_the_training_goes_on(
     logger.record("x", 1.0)
     logger.dump(1)
     assert "the stats of 'PPO' are not reported: STATS_AGGREGATOR_ADDRESS is 'nowhere'" in caplog.text
+
+
+PAGE = "worker_client/docs/stable_baselines3.md"
+
+
+def test_the_pages_snippet_runs_as_it_stands_there(tmp_path: Path) -> None:
+    (block,) = snippets(PAGE)
+    lines = run_snippet(block, tmp_path)
+    played = [line for line in lines if line["category"] == "CartPole"]
+    assert played[-1]["step"] == 512
+    assert 0 < pooled(played, RETURN)["sum"] <= 512, "CartPole rewards each step with 1"
+    assert [line["step"] for line in lines if line["category"] == "PPO"] == [128, 256, 384, 512]
+    assert len((ROOT / PAGE).read_text().splitlines()) <= 60
