@@ -15,7 +15,7 @@ from typing import Any
 
 _ROOT = Path(__file__).parents[2]
 PYTHON = _ROOT / ".venv-integrations" / "bin" / "python"
-_ROUNDS, _DUMPS, _KEYS = 15, 100, 20
+_ROUNDS, _DUMPS, _KEYS = 50, 20, 20
 
 
 def measure_stable_baselines3() -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def _main() -> None:
 
     from stats_aggregator_client.integrations.gymnasium import ReportEpisodes
     from stats_aggregator_client.integrations.stable_baselines3 import StatsKVWriter
-    from tests.bench.integrations_gymnasium import compared
+    from tests.bench.integrations_gymnasium import STEPS, compared
 
     with tempfile.TemporaryDirectory() as directory:
         outputs = {
@@ -74,7 +74,7 @@ def _main() -> None:
         step = compared(
             lambda: gymnasium.make("CartPole-v1"),
             [lambda env: ReportEpisodes(env, "CartPole"), Monitor],
-            [0, 1], 8_000, True,
+            [0, 1], STEPS, True,
         )  # fmt: skip
         print(json.dumps([dump, step]), flush=True)
     os._exit(0)  # nobody listens to what was reported
