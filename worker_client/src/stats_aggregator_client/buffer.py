@@ -16,6 +16,7 @@ from .door import whole
 from .floats import to_column, to_float
 from .lane import Note
 from .outbox import Outbox
+from .steps import Steps
 from .summary import summarize
 from .wire import INT64_MAX, Closing, Kind
 
@@ -47,6 +48,7 @@ class CategoryBuffer:
         self.columns.clear()
         self._outbox = outbox
         self._door = outbox.door
+        self.steps = Steps(self.write, self.rewind, outbox.door.lock)
         self._lane = outbox.lane(self.category)
         outbox.history.add(self.columns)
         self._step: int | None = None
