@@ -17,6 +17,7 @@ import pytest
 from stats_aggregator.store.store import Store
 from stats_aggregator_client import StatsClient
 from stats_aggregator_client.integrations.tensorboard import SummaryWriter, category_of
+from tests.integrations.pages import snippets, summaries_of
 from tests.system.daemons import Daemon
 from tests.worker_client.peer import Peer
 from tests.worker_client.periods import periods_of
@@ -250,3 +251,14 @@ def test_a_closed_writer_goes_on_where_it_is_used_again() -> None:
                 writer.add_scalar("a", step, step)
                 writer.close()
         assert periods_of(peer.stored) == {"w": [(1, {"a": [1.0]}), (2, {"a": [2.0]})]}
+
+
+def test_the_page_runs_as_it_stands(tmp_path: Path) -> None:
+    (code,) = snippets("tensorboard.md")
+    lines = summaries_of(code, tmp_path)
+    assert {line["category"] for line in lines} == {"CartPole-v1__random"}
+    assert [line["step"] for line in lines] == list(range(0, 800, 8))
+    returns = [
+        line["stats"]["charts/episodic_return"] for line in lines if "charts/episodic_return" in line["stats"]
+    ]
+    assert sum(stat["num"] for stat in returns) > len(returns) > 10, "several environments at one step"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
 from stats_aggregator_client import StatsClient
+from stats_aggregator_client.steps import BURST_PERIODS, EACH_NS, Steps
 from stats_aggregator_client.wire import Closing
 from tests.worker_client.peer import Peer
 from tests.worker_client.periods import OPEN, periods_of
@@ -47,6 +49,7 @@ def test_a_step_that_was_ended_is_not_ended_again_unless_it_goes_on() -> None:
 LEFT_OPEN = """
 import os, sys
 from stats_aggregator_client import StatsClient
+from stats_aggregator_client.steps import BURST_PERIODS, EACH_NS, Steps
 from stats_aggregator_client.wire import Closing
 
 client = StatsClient(sys.argv[1], worker="parent")
@@ -80,3 +83,26 @@ def test_a_client_that_is_off_has_steps_too() -> None:
     steps.rewind(1)
     steps.end()
     assert steps.at is None
+
+
+def test_steps_that_come_faster_than_periods_may_share_one() -> None:
+    now_ns, written = 10**12, list[int]()
+    steps = Steps(written.append, written.append, nullcontext(), lambda: now_ns)
+    ended = [steps.reach(step) for step in range(BURST_PERIODS + 10)]
+    assert written == list(range(BURST_PERIODS)), "so many at once"
+    assert ended == [True] * (BURST_PERIODS + 1) + [False] * 9
+    written.clear()
+    for step in range(1000, 1040):
+        now_ns += EACH_NS // 4
+        steps.reach(step)
+    assert len(written) == 10, "then as many as time allows"
+    assert not steps.end()
+    steps.end(is_last=True)
+    assert written[-1] == 1039
+    now_ns += BURST_PERIODS * EACH_NS * 100
+    written.clear()
+    for step in range(2000, 3000):
+        steps.reach(step)
+    assert written[-1] == written[0] + BURST_PERIODS - 1, (
+        "a long rest allows no more at once than a short one"
+    )

@@ -107,7 +107,12 @@ class Axes:
         axis = place.axis
         if axis.buffer.steps.at is None:
             axis.buffer.close_by_write()
-        axis.buffer.steps.reach(step)
+        if not axis.buffer.steps.reach(step):
+            self._complaints.once(
+                "fast",
+                "the steps of %s come faster than 40 a second: several make one point, at the last of them",
+                axis.reporter.category,
+            )
         return axis.reporter
 
     @staticmethod
