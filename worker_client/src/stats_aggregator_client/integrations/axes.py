@@ -136,7 +136,7 @@ class Axes:
                 place.axis.buffer.steps.rewind(step)
         else:
             self._complaints.once(
-                ("back", tag),
+                ("back", place.axis.reporter.category),
                 "%s went back from step %d to %d: until it is further again, its values count to the step "
                 "that %s is at. For a training that goes on from a checkpoint name its step at the start",
                 tag,
