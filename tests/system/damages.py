@@ -55,9 +55,11 @@ def make_template(directory: Path) -> Path:
                 for piece in range(3 * step - 3, 3 * step):
                     push(client, "closed", 1, piece * NUM_CLOSED // 9, NUM_CLOSED // 9)
                 client.reporter("closed").write_stats(step)
+            assert client.flush(30)
+            # So that the segments that follow tell of them as stored.
+            wait_until(lambda: daemon.status()["closer"]["waiting"] == 0, "all that ended is stored")
             for number in range(BATCHES):
                 push(client, "open", 2, number * NUM_OPEN // BATCHES, NUM_OPEN // BATCHES)
-        wait_until(lambda: daemon.status()["closer"]["waiting"] == 0, "all that ended is stored")
         wait_until(lambda: len(daemon.summaries("run")) == 3, "all that is stored is written")
         kill(daemon)
     assert len(segments(directory / "data")) >= 4
