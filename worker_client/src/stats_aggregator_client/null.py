@@ -8,6 +8,7 @@ from typing import Any
 from stats_aggregator_api import StatsAggregationMethod, StatSummary
 
 from .columns import NullTable
+from .increments import Increments
 from .steps import Steps
 from .summary import summarize
 
@@ -18,6 +19,7 @@ class NullBuffer:
     def __init__(self) -> None:
         self.tables = [NullTable() for _ in StatsAggregationMethod]
         self.steps = Steps(self.write, self.rewind, nullcontext())
+        self.increments = Increments()
 
     def add(self, key: Any, value: Any, aggregation: Any) -> None:
         """Do nothing."""
