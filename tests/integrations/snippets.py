@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.meta.repository import ROOT, WAIT_S, user_environment
+from tests.meta.repository import ROOT, user_environment
 from tests.system.daemons import Daemon
+
+_WAIT_S = 100.0  # PyTorch is imported in each process
 
 _BLOCK = re.compile(r"(?:<!-- (?P<mark>[^>]*) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
 
@@ -30,14 +32,16 @@ def run_snippet(code: str, directory: Path) -> list[dict[str, object]]:
     script = directory / "train.py"
     script.write_text(code)
     with Daemon(directory, "--writer", "jsonl", "--run-id", "run", "--close-on-stop") as daemon:
-        environment = user_environment(directory, STATS_AGGREGATOR_ADDRESS=daemon.address)
+        environment = user_environment(
+            directory, STATS_AGGREGATOR_ADDRESS=daemon.address, OMP_NUM_THREADS="1"
+        )
         done = subprocess.run(
             [sys.executable, script],
             env=environment,
             cwd=directory,
             capture_output=True,
             text=True,
-            timeout=WAIT_S,
+            timeout=_WAIT_S,
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert daemon.stop() == 0

@@ -342,6 +342,18 @@ def test_settings_that_cannot_be_right_are_told_at_once(options: dict[str, Any],
         ReportEpisodes(Counting(3), **options)
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_it_says_whether_all_was_delivered(peer: Peer, there: bool) -> None:
+    address = peer.address if there else "tcp://127.0.0.1:9"
+    with StatsClient(address, close_timeout_s=0.0, flush_interval_s=3600) as client:
+        env = ReportEpisodes(Counting(3), "play", client=client)
+        assert env.deliver_stats(), "nothing was reported yet"
+        env.reset()
+        for _ in range(3):
+            env.step(0)
+        assert env.deliver_stats(20 if there else 0.1) is there
+
+
 PAGE = "worker_client/docs/gymnasium.md"
 
 

@@ -32,7 +32,11 @@ from tests.worker_client.peer import Peer
 
 def train(directory: Path, daemon: Daemon, start_method: str, num_envs: int, end: str) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("STATS_AGGREGATOR_")}
-    told = {"STATS_AGGREGATOR_ADDRESS": daemon.address, "STATS_AGGREGATOR_RUN_ID": "run"}
+    told = {
+        "STATS_AGGREGATOR_ADDRESS": daemon.address,
+        "STATS_AGGREGATOR_RUN_ID": "run",
+        "OMP_NUM_THREADS": "1",
+    }
     done = subprocess.run(
         [
             sys.executable,

@@ -12,7 +12,7 @@ from ..null import NullBuffer
 from ..reporter import StatsReporter
 from ..settings import check_name
 
-_NEVER_REACHED_S = 0.5
+_NEVER_REACHED_S = 1.0
 
 
 class LateReporter:
@@ -50,12 +50,16 @@ class LateReporter:
     def deliver(self, timeout: float) -> bool:
         """Wait until all is acknowledged that was reported; return whether it is.
 
-        At most `timeout` seconds, and half a second where no daemon was ever reached.
+        At most `timeout` seconds, and one second where no daemon is.
         """
         if self._client is None:
             return True
-        reached = self._client.statistics().connections > 0
-        return self._client.flush(timeout if reached else min(timeout, _NEVER_REACHED_S))
+        first = min(timeout, _NEVER_REACHED_S)
+        if self._client.flush(first):
+            return True
+        # Somebody who takes a greeting may only be slow to answer.
+        there = self._client.statistics().state in ("connected", "greeting")
+        return there and self._client.flush(timeout - first)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LateReporter:
         return self
