@@ -15,15 +15,18 @@ import pytest
 
 pytest.importorskip("stable_baselines3", reason="make test-integrations has Stable-Baselines3")
 
+import gymnasium
 import torch
+from stable_baselines3 import DQN
 from stable_baselines3.common.logger import HParam, Logger, Video
 
 from stats_aggregator_api import StatsAggregationMethod, StatsPropertyType
 from stats_aggregator_client import StatsClient
 from stats_aggregator_client.integrations.episodes import LENGTH, RETURN
-from stats_aggregator_client.integrations.stable_baselines3 import StatsKVWriter
+from stats_aggregator_client.integrations.gymnasium import ReportEpisodes
+from stats_aggregator_client.integrations.stable_baselines3 import StatsCallback, StatsKVWriter
 from stats_aggregator_client.wire import Property, Rewind, Write, decode_series
-from tests.integrations.sb3_training import ROLLOUT_STEPS, ROLLOUTS
+from tests.integrations.sb3_training import ROLLOUT_STEPS, ROLLOUTS, Difficult
 from tests.integrations.snippets import run_snippet, snippets
 from tests.meta.repository import ROOT
 from tests.system.daemons import Daemon
@@ -203,6 +206,18 @@ def test_where_the_environments_settings_are_wrong_the_training_goes_on(
     logger.record("x", 1.0)
     logger.dump(1)
     assert "the stats of 'PPO' are not reported: STATS_AGGREGATOR_ADDRESS is 'nowhere'" in caplog.text
+
+
+def test_a_callback_reports_from_an_off_policy_training_too(peer: Peer, client: StatsClient) -> None:
+    env = ReportEpisodes(Difficult(gymnasium.make("CartPole-v1"), 2.0), "play", client=client)
+    model = DQN("MlpPolicy", env, learning_starts=1000, buffer_size=100)
+    model.learn(
+        60, callback=StatsCallback("own", client=client, step_keys=["speed"], attributes=["difficulty"])
+    )
+    values = peer.stored.values("own")
+    assert values["Info/speed"] == [2.0] * 60
+    assert set(values["Env/difficulty"]) == {2.0}
+    assert sum(batch.steps for batch in peer.stored.batches("play")) == 60, "delivered when it ends"
 
 
 PAGE = "worker_client/docs/stable_baselines3.md"

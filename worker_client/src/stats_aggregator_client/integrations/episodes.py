@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from stats_aggregator_api import StatsAggregationMethod
@@ -21,6 +21,7 @@ SECONDS = "Environment/Episode Seconds"
 INFO = "Info/"
 
 Keys = Iterable[str] | Mapping[str, StatsAggregationMethod]
+SILENCE_S = 600.0
 LOOK_EVERY = 256
 """At every so many steps somebody looks whether an environment is silent: a power of two."""
 _SILENT_STEPS = 1000  # one that is stepped now and then is not silent, however long ago its last episode was
@@ -43,7 +44,7 @@ class EpisodeReporter(LateReporter):
         client: StatsClient | None,
         step_keys: Keys,
         episode_keys: Keys,
-        silence_s: float = 600.0,
+        silence_s: float = SILENCE_S,
     ) -> None:
         """Report to `client`, or the default one. Raises SettingError."""
         super().__init__(category, client)
@@ -79,11 +80,13 @@ class EpisodeReporter(LateReporter):
                 steps,
             )
 
-    def failed(self, error: Exception) -> None:
-        """Say once what kept an environment's step from being reported; the training goes on."""
-        self._complaints.once(
-            "failed", "a step of %r was not reported: %s: %s", self.category, type(error).__name__, error
-        )
+    def attempt(self, watch: Callable[..., None], *answer: Any) -> None:
+        """Have `watch` look at what an environment answered; where it cannot, that is said once."""
+        try:
+            watch(*answer)
+        except Exception as error:  # noqa: BLE001 - an environment may answer anything; its training goes on
+            text = "a step of %r was not reported: %s: %s"
+            self._complaints.once("failed", text, self.category, type(error).__name__, error)
 
 
 def _info_keys(setting: str, keys: Keys) -> tuple[InfoKey, ...]:

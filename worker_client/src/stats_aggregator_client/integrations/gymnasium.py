@@ -11,7 +11,7 @@ Disabled   not before `reset(options={"reset_mask": ...})`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
@@ -21,9 +21,12 @@ from gymnasium.wrappers import Autoreset
 
 from ..client import StatsClient
 from ..clock import stopwatch_ns
-from .episodes import LOOK_EVERY, EpisodeReporter, InfoKey, Keys
+from .episodes import LOOK_EVERY, SILENCE_S, EpisodeReporter, InfoKey, Keys
 
-_SILENCE_S = 600.0
+if TYPE_CHECKING:
+    _VectorWrapper = VectorWrapper[Any, Any, Any, Any, Any]
+else:  # which Gymnasium 1.0 cannot subscript
+    _VectorWrapper = VectorWrapper
 
 
 class ReportEpisodes(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -42,7 +45,7 @@ class ReportEpisodes(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         client: StatsClient | None = None,
         step_keys: Keys = (),
         episode_keys: Keys = (),
-        silence_s: float = _SILENCE_S,
+        silence_s: float = SILENCE_S,
     ) -> None:
         """Report to `client`, or the default one, from the process that plays. Raises SettingError.
 
@@ -66,10 +69,7 @@ class ReportEpisodes(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step the environment, and report."""
         answer = self.env.step(action)
-        try:
-            self._watch(*answer[1:])
-        except Exception as error:  # noqa: BLE001 - an environment may return anything; its training goes on
-            self._episodes.failed(error)
+        self._episodes.attempt(self._watch, *answer[1:])
         return answer
 
     def deliver_stats(self, timeout: float = 5.0) -> bool:
@@ -102,7 +102,7 @@ class ReportEpisodes(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             episodes.mind_silence("an environment", self._silent_steps, self._silent_since_ns)
 
 
-class ReportVectorEpisodes(VectorWrapper[Any, Any, Any, Any, Any], RecordConstructorArgs):
+class ReportVectorEpisodes(_VectorWrapper, RecordConstructorArgs):
     """Reports each finished episode of a vector environment: as `ReportEpisodes` around each of its parts."""
 
     def __init__(
@@ -113,7 +113,7 @@ class ReportVectorEpisodes(VectorWrapper[Any, Any, Any, Any, Any], RecordConstru
         client: StatsClient | None = None,
         step_keys: Keys = (),
         episode_keys: Keys = (),
-        silence_s: float = _SILENCE_S,
+        silence_s: float = SILENCE_S,
     ) -> None:
         """Report as `ReportEpisodes` does. Raises SettingError."""
         RecordConstructorArgs.__init__(
@@ -141,10 +141,7 @@ class ReportVectorEpisodes(VectorWrapper[Any, Any, Any, Any, Any], RecordConstru
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step the environments, and report."""
         answer = self.env.step(actions)
-        try:
-            self._watch(*answer[1:])
-        except Exception as error:  # noqa: BLE001 - an environment may return anything; its training goes on
-            self._episodes.failed(error)
+        self._episodes.attempt(self._watch, *answer[1:])
         return answer
 
     def _begin(self, which: Any, now_ns: int) -> None:
@@ -196,8 +193,6 @@ class ReportVectorEpisodes(VectorWrapper[Any, Any, Any, Any, Any], RecordConstru
 
 
 def _resets_itself(env: Any) -> bool:
-    while isinstance(env, gymnasium.Wrapper):
-        if isinstance(env, Autoreset):
-            return True
+    while isinstance(env, gymnasium.Wrapper) and not isinstance(env, Autoreset):
         env = env.env
-    return False
+    return isinstance(env, Autoreset)

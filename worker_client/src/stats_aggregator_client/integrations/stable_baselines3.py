@@ -90,30 +90,30 @@ class StatsCallback(BaseCallback):  # type: ignore[misc] # of a package that myp
         self._attributes = tuple(attributes)
 
     def _on_step(self) -> bool:
-        try:
-            episodes = self._episodes
-            for info, done in zip(self.locals["infos"], self.locals["dones"], strict=True):
-                episodes.add_infos(episodes.step_keys, info)
-                if done:
-                    episodes.add_infos(episodes.episode_keys, info)
-        except Exception as error:  # noqa: BLE001 - an environment may say anything; its training goes on
-            self._episodes.failed(error)
+        self._episodes.attempt(self._add_infos)
         return True
 
     def _on_rollout_end(self) -> None:
-        try:
-            for name in self._attributes:
-                for value in self.training_env.get_attr(name):
-                    self._episodes.stats.add_stat(f"Env/{name}", value)
-        except Exception as error:  # noqa: BLE001 - as in `_on_step`
-            self._episodes.failed(error)
+        self._episodes.attempt(self._add_attributes)
 
     def _on_training_end(self) -> None:
-        try:
-            env = self.training_env
-            wrapped = [index for index, is_ours in enumerate(env.env_is_wrapped(ReportEpisodes)) if is_ours]
-            if wrapped:
-                env.env_method("deliver_stats", _DELIVER_S, indices=wrapped)
-            self._episodes.deliver(_DELIVER_S)
-        except Exception as error:  # noqa: BLE001 - as in `_on_step`
-            self._episodes.failed(error)
+        self._episodes.attempt(self._deliver)
+
+    def _add_infos(self) -> None:
+        episodes = self._episodes
+        for info, done in zip(self.locals["infos"], self.locals["dones"], strict=True):
+            episodes.add_infos(episodes.step_keys, info)
+            if done:
+                episodes.add_infos(episodes.episode_keys, info)
+
+    def _add_attributes(self) -> None:
+        for name in self._attributes:
+            for value in self.training_env.get_attr(name):
+                self._episodes.stats.add_stat(f"Env/{name}", value)
+
+    def _deliver(self) -> None:
+        env = self.training_env
+        wrapped = [index for index, is_ours in enumerate(env.env_is_wrapped(ReportEpisodes)) if is_ours]
+        if wrapped:
+            env.env_method("deliver_stats", _DELIVER_S, indices=wrapped)
+        self._episodes.deliver(_DELIVER_S)
