@@ -10,6 +10,7 @@ PYTHON310 := $(shell for p in python3.10 $(HOME)/.pyenv/versions/3.10.*/bin/pyth
 
 # ML-Agents itself, for the tests that compare with it. It promises Python 3.10.12 at the most, and works on more.
 MLAGENTS := mlagents==1.1.0 mlagents_envs==1.1.0
+INTEGRATIONS := stable-baselines3
 TORCH_FOR_CPUS ?= torch==2.13.0+cpu
 MLAGENTS_IMPORTS := 'attrs' 'cattrs<1.7' 'numpy<1.24' 'packaging' 'pillow' 'protobuf<3.21' 'pyyaml' 'setuptools<80' 'six' \
 	'tensorboard==2.14.*' 'typing_extensions'

@@ -14,6 +14,8 @@ from tests.bench.add_stat import measure_add_stat
 from tests.bench.bad_writers import measure_bad_writers
 from tests.bench.forwarding import measure_forwarding
 from tests.bench.intake import measure_client, measure_intake
+from tests.bench.integrations_gymnasium import measure_gymnasium
+from tests.bench.integrations_stable_baselines3 import measure_stable_baselines3
 from tests.bench.overflow import measure_overflow
 from tests.bench.paused import measure_paused
 from tests.bench.scraping import measure_scraping
@@ -32,6 +34,8 @@ def main() -> None:
         "full buffer": measure_overflow,
         "ML-Agents as a source": measure_forwarding,
         "Prometheus": measure_scraping,
+        "Gymnasium as a source": measure_gymnasium,
+        "Stable-Baselines3 as a source": measure_stable_baselines3,
     }
     figures = {title: measure() for title, measure in measured.items()}
     for title, rows in figures.items():
