@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -163,3 +167,59 @@ def test_tags_without_end_take_no_memory_without_end(monkeypatch: pytest.MonkeyP
         sum(len(column) for periods in found.values() for _, keys in periods for column in keys.values())
         == 31
     )
+
+
+def test_threads_lose_nothing_and_end_no_period_twice() -> None:
+    tags = [f"t{number}/x" for number in range(4)]
+
+    def work(axes: Axes, tag: str) -> None:
+        for value in range(3000):
+            axes.at(tag, value // 30).add_stat(tag, float(value))
+
+    with Peer() as peer:
+        with StatsClient(peer.address) as client:
+            axes = Axes(client, "c")
+            threads = [threading.Thread(target=work, args=(axes, tag)) for tag in tags]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        found = periods_of(peer.stored)
+    for periods in found.values():
+        steps = [step for step, _ in periods]
+        assert steps == sorted(set(steps))
+    for tag in tags:
+        values = [v for periods in found.values() for _, keys in periods for v in keys.get(tag, [])]
+        assert sorted(values) == [float(value) for value in range(3000)]
+
+
+FORKS = """
+import os, sys
+from stats_aggregator_client import StatsClient
+from stats_aggregator_client.integrations.axes import Axes
+
+client = StatsClient(sys.argv[1])
+axes = Axes(client, "c")
+axes.at("a", 3).add_stat("a", 1.0)
+axes.at("b/x", 1).add_stat("b/x", 2.0)
+if not os.fork():
+    axes.at("a", 4).add_stat("a", 3.0)
+    axes.at("b/x", 2).add_stat("b/x", 4.0)
+    sys.exit()
+os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_goes_on_where_its_parent_was() -> None:
+    with Peer() as peer:
+        done = subprocess.run(
+            [sys.executable, "-c", FORKS, peer.address], capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        peer.wait(lambda: peer.byes == 2)
+        found = {category: sorted(periods) for category, periods in periods_of(peer.stored).items()}
+    assert found == {
+        "c": [(3, {"a": [1.0]}), (4, {"a": [3.0]})],
+        "c/b": [(1, {"b/x": [2.0]}), (2, {"b/x": [4.0]})],
+    }
