@@ -43,8 +43,8 @@ fuzz: .venv  ## all that may happen to the core, in ever new examples for FUZZ_M
 lint: .venv  ## ruff, strict mypy, import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy plugins/api/src worker_client/src plugins/standard/src plugins/example/src plugins/mlagents/src aggregator/src
-	PYTHONPATH=plugins/example/src:plugins/mlagents/src $(BIN)/lint-imports
+	$(BIN)/mypy plugins/api/src worker_client/src plugins/standard/src plugins/example/src plugins/mlagents/src plugins/wandb/src aggregator/src
+	PYTHONPATH=plugins/example/src:plugins/mlagents/src:plugins/wandb/src $(BIN)/lint-imports
 
 format: .venv  ## ruff's formatter and its safe fixes
 	$(BIN)/ruff check --fix .

@@ -19,6 +19,7 @@ from tests.bench.integrations_stable_baselines3 import measure_stable_baselines3
 from tests.bench.overflow import measure_overflow
 from tests.bench.paused import measure_paused
 from tests.bench.scraping import measure_scraping
+from tests.bench.writer_wandb import measure_wandb_writer
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
@@ -36,6 +37,7 @@ def main() -> None:
         "Prometheus": measure_scraping,
         "Gymnasium as a source": measure_gymnasium,
         "Stable-Baselines3 as a source": measure_stable_baselines3,
+        "W&B writer": measure_wandb_writer,
     }
     figures = {title: measure() for title, measure in measured.items()}
     for title, rows in figures.items():
