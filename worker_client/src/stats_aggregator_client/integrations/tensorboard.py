@@ -3,7 +3,7 @@
 All values of one step make one point, also those of several ranks; see `axes` for what one step is where a
 script counts several things. The daemon ends a step when each rank that has ended one before has ended it,
 or 2 seconds after the first: ranks that go step by step pool exactly. Where they drift apart, and at the
-first step, before the daemon can know for whom to wait, a value may count to a neighbouring one. None is lost.
+first step, before the daemon can know for whom to wait, a value may count to the next one. None is lost.
 """
 
 from __future__ import annotations
