@@ -16,6 +16,10 @@ from tests.bench.forwarding import measure_forwarding
 from tests.bench.intake import measure_client, measure_intake
 from tests.bench.integrations_gymnasium import measure_gymnasium
 from tests.bench.integrations_stable_baselines3 import measure_stable_baselines3
+from tests.bench.integrations_lightning import measure_lightning
+from tests.bench.integrations_tensorboard import measure_tensorboard
+from tests.bench.integrations_torchrl import measure_torchrl
+from tests.bench.integrations_wandb import measure_wandb
 from tests.bench.overflow import measure_overflow
 from tests.bench.paused import measure_paused
 from tests.bench.scraping import measure_scraping
@@ -38,6 +42,10 @@ def main() -> None:
         "Gymnasium as a source": measure_gymnasium,
         "Stable-Baselines3 as a source": measure_stable_baselines3,
         "W&B writer": measure_wandb_writer,
+        "TensorBoard's shape": measure_tensorboard,
+        "W&B's shape": measure_wandb,
+        "a logger of Lightning": measure_lightning,
+        "a logger of TorchRL": measure_torchrl,
     }
     figures = {title: measure() for title, measure in measured.items()}
     for title, rows in figures.items():
