@@ -10,13 +10,13 @@ PYTHON310 := $(shell for p in python3.10 $(HOME)/.pyenv/versions/3.10.*/bin/pyth
 
 # ML-Agents itself, for the tests that compare with it. It promises Python 3.10.12 at the most, and works on more.
 MLAGENTS := mlagents==1.1.0 mlagents_envs==1.1.0
-INTEGRATIONS := stable-baselines3
 TORCH_FOR_CPUS ?= torch==2.13.0+cpu
 MLAGENTS_IMPORTS := 'attrs' 'cattrs<1.7' 'numpy<1.24' 'packaging' 'pillow' 'protobuf<3.21' 'pyyaml' 'setuptools<80' 'six' \
 	'tensorboard==2.14.*' 'typing_extensions'
 
 # The libraries whose shapes the client's integrations have.
-INTEGRATIONS := lightning==2.6.6 pytorch_lightning==2.6.6 tensorboardX tensorboard torchrl==0.14.1 wandb==0.31.0
+INTEGRATIONS := lightning==2.6.6 pytorch_lightning==2.6.6 stable-baselines3==2.9.2 tensorboardX tensorboard torchrl==0.14.1 \
+	wandb==0.31.0
 
 .PHONY: help demo test test-310 test-integrations soak lint format bench fuzz clean
 
@@ -84,6 +84,7 @@ clean:  ## all that make made
 .venv-integrations: $(DEFINED_BY)
 	$(PYTHON) -m venv --clear .venv-integrations
 	.venv-integrations/bin/python -m pip install --quiet --disable-pip-version-check '$(TORCH_FOR_CPUS)' $(INTEGRATIONS) \
-		gymnasium pytest pytest-timeout pytest-xdist -e plugins/api -e worker_client -e plugins/standard -e aggregator \
+		gymnasium pytest pytest-timeout pytest-xdist -e plugins/api -e worker_client -e plugins/standard \
+		-e plugins/wandb -e aggregator \
 		|| { rm -rf .venv-integrations; exit 1; }
 	@touch .venv-integrations

@@ -15,8 +15,8 @@ from tests.bench.bad_writers import measure_bad_writers
 from tests.bench.forwarding import measure_forwarding
 from tests.bench.intake import measure_client, measure_intake
 from tests.bench.integrations_gymnasium import measure_gymnasium
-from tests.bench.integrations_stable_baselines3 import measure_stable_baselines3
 from tests.bench.integrations_lightning import measure_lightning
+from tests.bench.integrations_stable_baselines3 import measure_stable_baselines3
 from tests.bench.integrations_tensorboard import measure_tensorboard
 from tests.bench.integrations_torchrl import measure_torchrl
 from tests.bench.integrations_wandb import measure_wandb
