@@ -14,6 +14,10 @@ TORCH_FOR_CPUS ?= torch==2.13.0+cpu
 MLAGENTS_IMPORTS := 'attrs' 'cattrs<1.7' 'numpy<1.24' 'packaging' 'pillow' 'protobuf<3.21' 'pyyaml' 'setuptools<80' 'six' \
 	'tensorboard==2.14.*' 'typing_extensions'
 
+# The libraries whose shapes the client's integrations have.
+INTEGRATIONS := lightning==2.6.6 pytorch_lightning==2.6.6 stable-baselines3==2.9.2 tensorboardX tensorboard torchrl==0.14.1 \
+	wandb==0.31.0
+
 .PHONY: help demo test test-310 test-integrations soak lint format bench fuzz clean
 
 help:  ## this list
@@ -29,6 +33,8 @@ test: .venv $(if $(PYTHON310),test-310)  ## the suite, under five minutes on two
 test-integrations: .venv  ## beside the libraries themselves, in environments that have them: a gigabyte, once
 	@$(MAKE) --no-print-directory .venv-mlagents || echo 'No ML-Agents here: tests that compare with it are skipped.'
 	$(BIN)/python -m pytest -n 3 tests/mlagents
+	@$(MAKE) --no-print-directory .venv-integrations
+	.venv-integrations/bin/python -m pytest -n 2 tests/integrations
 
 test-310: .venv310
 	.venv310/bin/python -m pytest -n 3 tests/api tests/worker_client
@@ -42,8 +48,8 @@ fuzz: .venv  ## all that may happen to the core, in ever new examples for FUZZ_M
 lint: .venv  ## ruff, strict mypy, import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy plugins/api/src worker_client/src plugins/standard/src plugins/example/src plugins/mlagents/src aggregator/src
-	PYTHONPATH=plugins/example/src:plugins/mlagents/src $(BIN)/lint-imports
+	$(BIN)/mypy plugins/api/src worker_client/src plugins/standard/src plugins/example/src plugins/mlagents/src plugins/wandb/src aggregator/src
+	PYTHONPATH=plugins/example/src:plugins/mlagents/src:plugins/wandb/src $(BIN)/lint-imports
 
 format: .venv  ## ruff's formatter and its safe fixes
 	$(BIN)/ruff check --fix .
@@ -53,7 +59,7 @@ bench: .venv  ## the figures: values a second acknowledged and stored, cost of o
 	$(BIN)/python -m tests.bench
 
 clean:  ## all that make made
-	rm -rf .venv .venv310 .venv-mlagents .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/bench/results
+	rm -rf .venv .venv310 .venv-mlagents .venv-integrations .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/bench/results
 
 .venv: $(DEFINED_BY)
 	$(PYTHON) -m venv --clear .venv
@@ -74,3 +80,11 @@ clean:  ## all that make made
 	.venv-mlagents/bin/python -m pip install --quiet --disable-pip-version-check $(MLAGENTS_IMPORTS) \
 		-e plugins/api -e worker_client -e plugins/standard -e plugins/mlagents -e aggregator
 	@touch .venv-mlagents
+
+.venv-integrations: $(DEFINED_BY)
+	$(PYTHON) -m venv --clear .venv-integrations
+	.venv-integrations/bin/python -m pip install --quiet --disable-pip-version-check '$(TORCH_FOR_CPUS)' $(INTEGRATIONS) \
+		gymnasium pytest pytest-timeout pytest-xdist -e plugins/api -e worker_client -e plugins/standard \
+		-e plugins/wandb -e aggregator \
+		|| { rm -rf .venv-integrations; exit 1; }
+	@touch .venv-integrations

@@ -38,6 +38,7 @@ def test_they_are_the_ones_of_the_design():
         "stats-aggregator-writers",
         "stats-aggregator-example",
         "stats-aggregator-mlagents",
+        "stats-aggregator-wandb",
     }
 
 
@@ -88,7 +89,7 @@ def test_it_says_that_it_needs_what_it_imports(directory):
     found = project(directory)
     extras = [line for lines in found.get("optional-dependencies", {}).values() for line in lines]
     needed = {Requirement(line).name.replace("-", "_") for line in [*found["dependencies"], *extras]}
-    needed = {{"pyzmq": "zmq"}.get(name, name) for name in needed}
+    needed = {{"pyzmq": "zmq", "protobuf": "google"}.get(name, name) for name in needed}
     (package,) = (path for path in (directory / "src").iterdir() if (path / "__init__.py").exists())
     assert imported(package) - needed == set()
 

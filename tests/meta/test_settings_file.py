@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stats_aggregator.metrics.settings import Gauges
 from stats_aggregator.server.config import _PARSERS, Config, load_config
 from stats_aggregator_writers.console import ConsoleOptions
 from stats_aggregator_writers.tensorboard import EXTRAS, TensorBoardOptions
@@ -24,6 +25,11 @@ def test_it_has_every_setting_once():
     assert sorted(re.findall(r"^(?:# )?(\w+) = ", serve, re.MULTILINE)) == sorted(_PARSERS)
 
 
+def test_it_has_every_setting_of_the_pages():
+    section = TEXT[TEXT.index("[http]\n") :].split("\n\n")[0]
+    assert re.findall(r"^(\w+) = ", section, re.MULTILINE) == list(Gauges._fields)
+
+
 def test_what_it_leaves_out_may_be_written_as_it_says(tmp_path):
     file = tmp_path / "all.toml"
     file.write_text(re.sub(r'^# (\S+ = ["\[])', r"\1", TEXT, flags=re.MULTILINE))
@@ -31,6 +37,7 @@ def test_what_it_leaves_out_may_be_written_as_it_says(tmp_path):
     assert found.address_file == Path("/shared/stats-aggregator.address")
     assert found.data_dir == Path("/var/lib/stats-aggregator/data")
     assert found.run_id == "ppo-seed-1"
+    assert found.http == "127.0.0.1:5758"
     assert [glob for glob, _ in found.periods] == ["eval/*"]
     assert found.writers["console"]["keys"] == ["Environment/*", "Losses/*"]
 

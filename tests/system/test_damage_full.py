@@ -17,6 +17,7 @@ from stats_aggregator.errors import JournalFull
 from stats_aggregator.journal.segment_reader import read_segment, set_aside
 from stats_aggregator_client import StatsClient
 from tests import oracle
+from tests.system.ballast import fill
 from tests.system.daemons import Daemon, wait_until
 from tests.system.damages import (
     NUM_CLOSED,
@@ -62,14 +63,6 @@ def _as_root(request: pytest.FixtureRequest) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     pytest.skip("it was run, and passed, as root of a namespace")
-
-
-def fill(disk: Path, leave_bytes: int = 0) -> Path:
-    """Write a file that leaves so much room beside it."""
-    room = os.statvfs(disk)
-    ballast = disk / "ballast"
-    ballast.write_bytes(bytes(max(room.f_bavail * room.f_frsize - leave_bytes, 0)))
-    return ballast
 
 
 def state(daemon: Daemon) -> str:

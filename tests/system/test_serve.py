@@ -53,6 +53,7 @@ def test_an_open_address_is_taken_with_auth_off(tmp_path: Path) -> None:
         (["--grace", "2"], ["--grace", "'2'", "500ms"]),
         (["--writer", "tensorbord"], ["tensorbord", "did you mean 'tensorboard'"]),
         (["--bind", "localhost:5757"], ["--bind", "tcp://HOST:PORT"]),
+        (["--http", "0.0.0.0:5758"], ["--http", "open to other machines", "add --auth off"]),
         (["--durability", "some"], ["--durability", "full"]),
         (["--run-id", "a\nb"], ["--run-id", "control characters"]),
         (["--address-file", "/"], ["--address-file", "'/'", "a file"]),

@@ -16,6 +16,7 @@ import pytest
 
 from stats_aggregator_client import StatsClient
 from tests.aggregator.writers_process import install
+from tests.system.ballast import fill
 from tests.system.daemons import Daemon, wait_until
 
 DOCKER_STOP_S = 10.0
@@ -82,11 +83,6 @@ def small_disk() -> Iterator[Path]:
     point.rmdir()
 
 
-def _fill(disk: Path) -> None:
-    room = os.statvfs(disk)
-    (disk / "filler").write_bytes(bytes(room.f_bavail * room.f_frsize))
-
-
 def test_the_default_fits_into_dockers_ten_seconds_with_all_in_its_way_at_once(
     tmp_path: Path, small_disk: Path
 ) -> None:
@@ -95,14 +91,14 @@ def test_the_default_fits_into_dockers_ten_seconds_with_all_in_its_way_at_once(
         _push(daemon, keys=1, step=1)
         wait_until(lambda: _is_in_call(daemon), "a writer that hangs")
         _push(daemon, keys=1000)
-        _fill(small_disk)
+        ballast = fill(small_disk)
         children = _children(daemon)
         assert len(children) == 2
         began_s = time.monotonic()
         assert daemon.stop() == 3
         assert time.monotonic() - began_s < DOCKER_STOP_S
         wait_until(lambda: not any(map(_is_running, children)), "the end of the writers")
-        (small_disk / "filler").unlink()
+        ballast.unlink()
         # Of the thousand series none is lost.
         daemon.start()
         _push(daemon)

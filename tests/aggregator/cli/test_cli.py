@@ -57,8 +57,8 @@ def test_the_help_and_the_version_of_all(run):
 def test_serve_has_every_option_that_scripts_rely_on(run):
     _, out, _ = run("serve", "--help")
     for option in (
-        "config", "bind", "address-file", "data-dir", "results-dir", "run-id", "every", "grace", "writer",
-        "add-writer", "no-writer", "durability", "auth", "close-on-stop", "strict", "drain-timeout",
+        "config", "bind", "http", "address-file", "data-dir", "results-dir", "run-id", "every", "grace",
+        "writer", "add-writer", "no-writer", "durability", "auth", "close-on-stop", "strict", "drain-timeout",
     ):  # fmt: skip
         assert f"--{option}" in out
 

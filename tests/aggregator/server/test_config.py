@@ -10,6 +10,7 @@ import pytest
 
 from stats_aggregator.errors import SettingError
 from stats_aggregator.journal.journal import Durability
+from stats_aggregator.metrics.settings import Gauges
 from stats_aggregator.periods.every import Every, Mode
 from stats_aggregator.server.config import Config, load_config
 
@@ -44,6 +45,7 @@ def test_a_file_may_set_everything(tmp_path):
     toml = """
     [serve]
     bind = "tcp://0.0.0.0:0"
+    http = "0.0.0.0:0"
     auth = "off"
     address_file = "a"
     data_dir = "d"
@@ -60,6 +62,9 @@ def test_a_file_may_set_everything(tmp_path):
     [periods]
     "eval/*" = "manual"
     "3DBall" = "100 steps"
+    [http]
+    keys = ["Environment/*", "a,b"]
+    max_gauges = 10
     [writers.csv]
     keys = ["a*"]
     """
@@ -71,7 +76,16 @@ def test_a_file_may_set_everything(tmp_path):
     assert found.cut.of("3DBall") == Every(Mode.STEPS, steps=100)
     assert found.cut.of("other") == Every(Mode.AUTO)
     assert found.writers == {"csv": {"keys": ["a*"]}}
+    assert found.gauges == Gauges(("Environment/*", "a,b"), 10)
     assert (found.close_on_stop, found.strict, found.retention_ns) == (True, True, 86_400 * 10**9)
+
+
+def test_pages_are_off_unless_set(tmp_path):
+    assert (load_config({}, {}).http, load_config({}, {}).gauges) == (None, Gauges((), 1000))
+    assert load(tmp_path, http="localhost:0").http == "localhost:0"
+    assert load(tmp_path, environment={"STATS_AGGREGATOR_HTTP": "[::1]:0"}).http == "[::1]:0"
+    with pytest.raises(SettingError, match=r"^--http is '\*:1'.*--auth off"):
+        load(tmp_path, http="*:1")
 
 
 def test_windows_are_those_of_all_time_periods_in_use(tmp_path):
@@ -95,9 +109,16 @@ def test_windows_are_those_of_all_time_periods_in_use(tmp_path):
         ("[serve]\nwriter = [1]", "writer in", "[1]", "a list of names"),
         ('[serve]\nrun_id = "a\\nb"', "run_id in", "'a\\nb'", "without control and format characters"),
         ('[serve]\nbind = "tcp://0.0.0.0:5757"', "bind in", "'tcp://0.0.0.0:5757'", "--auth off"),
+        ('[serve]\nhttp = "0.0.0.0:5758"', "http in", "'0.0.0.0:5758'", "--auth off"),
+        ("[serve]\nhttp = 5758", "http in", "5758", "a text"),
+        ("http = 1", "http in", "1", "a table such as [http]"),
+        ('[http]\nkeys = "a,b"', "keys in", "'a,b'", "a list of patterns"),
+        ("[http]\nkeys = [1]", "keys in", "[1]", "a list of patterns"),
+        ("[http]\nmax_gauges = 0", "max_gauges in", "0", "from 1 to 100000"),
+        ("[http]\nport = 1", "a setting in [http]", "'port'", "one of keys, max_gauges"),
         ('[serve]\nauth = "none"', "auth in", "'none'", '"keys" or "off"'),
         ("[serve]\nport = 1", "a setting in [serve]", "'port'", "one of bind, "),
-        ("[server]\nport = 1", "a table of", "'server'", "[serve], [periods] or [writers.NAME]"),
+        ("[server]\nport = 1", "a table of", "'server'", "[serve], [periods], [http] or [writers.NAME]"),
         ("periods = 1", "periods in", "1", "a table such as [periods]"),
         ('[periods]\n"eval/*" = 5', "[periods] 'eval/*' in", "'5'", '"auto"'),
         ("[writers]\ncsv = 1", "writers in", "{'csv': 1}", "[writers.console]"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stats_aggregator.dispatch.calls import tag
+from stats_aggregator.journal.journal import Durability
 from stats_aggregator.server.status import ProcessState, describe, describe_writers
 from stats_aggregator.store.outbox import Outbox, PluginRow, WriterKey
 from stats_aggregator_client.wire import MAX_MESSAGE_BYTES, StatusReply, decode, encode
@@ -53,6 +54,29 @@ def test_what_is_told_of_a_worker_and_a_category(tmp_path: Path) -> None:
     assert found["runs"][0]["workers"] == {"alive": 0, "silent": 1, "lost": 0, "gone": 0}
 
 
+def test_the_totals_count_all_that_was_taken_since_the_start(tmp_path: Path) -> None:
+    with Core(tmp_path / "core", durability=Durability.FULL) as core:
+        one, other = Worker("w", "run"), Worker("v", "another")
+        core.handle(one.hello(), other.hello())
+        now_ns = core.clock.now_ns()
+        batch = one.batch("c", [("x", 0, [1.0, 2.0, 3.0])], now_ns, lost=4, uncertain=1)
+        core.handle(batch, batch, other.batch("c", [("x", 0, [1.0]), ("y", 0, [1.0])], now_ns), (b"?", b"?"))
+        found = describe(core.engine, "tcp://127.0.0.1:1", START_NS, now_ns)
+        assert found["open"] == {"categories": 2, "periods": 2, "series": 3, "waiting_values": 5}
+        core.pass_s(20)
+        core.handle(one.batch("c", [("x", 0, [9.0])], now_ns))
+        found = describe(core.engine, "tcp://127.0.0.1:1", START_NS, core.clock.now_ns())
+    assert found["totals"] == {
+        "batches": 3, "values": 6, "late": 1, "lost": 4, "uncertain": 1, "periods_closed": 2
+    }  # fmt: skip
+    assert (found["received"]["duplicate"], sum(found["rejected"].values())) == (1, 1)
+    assert found["sessions"] == {"alive": 0, "silent": 2, "lost": 0, "gone": 0}
+    journal, counts = found["journal"], [count for _, count in found["journal"]["syncs_by_s"]]
+    assert journal["syncs"] >= counts[-1] >= counts[0] >= 0
+    assert counts == sorted(counts)
+    assert journal["syncs"] > 0
+
+
 def test_what_is_told_of_a_plugin_its_process_and_its_writer(tmp_path: Path) -> None:
     with Core(tmp_path / "core") as core:
         outbox = Outbox(core.store.database, core.clock.now_ns)
@@ -94,3 +118,14 @@ def test_the_state_of_a_writer_says_what_it_is_doing(tmp_path: Path) -> None:
         assert (state(), state(run=6.0)) == ("not made", "in a call")
         outbox.closed(key)
         assert state() == "closed"
+
+
+def test_writers_of_runs_that_have_ended_are_told_last(tmp_path: Path) -> None:
+    with Core(tmp_path / "core") as core:
+        outbox = Outbox(core.store.database, core.clock.now_ns)
+        outbox.begin([PluginRow("p", "d", "1", "loaded", "", 1000, 10**15)], 0)
+        for run in ("a", "b", "c"):
+            outbox.open_writer(WriterKey("p", run, 0), "P")
+        outbox.closed(WriterKey("p", "a", 0))
+        found = describe_writers(outbox, {}, core.clock.now_ns())["writers"]
+    assert [writer["run"] for writer in found] == ["b", "c", "a"]

@@ -25,8 +25,8 @@ def test_a_process_that_dies_just_before_it_is_killed_hinders_no_end(
 
     def kill_late(pid: int, signal_number: int) -> None:
         kill(pid, signal_number)
-        process._thread.join(30)  # it has taken the exit code: that process is no more
-        assert not process._thread.is_alive()
+        process._child.join(30)  # it has taken the exit code: that process is no more
+        assert not process._child.is_kept
         killed.append(pid)
         kill(pid, signal_number)
 

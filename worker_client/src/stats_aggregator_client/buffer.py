@@ -14,10 +14,12 @@ from .columns import Column, Columns
 from .complaints import shown
 from .door import whole
 from .floats import to_column, to_float
+from .increments import Increments
 from .lane import Note
 from .outbox import Outbox
+from .steps import Steps
 from .summary import summarize
-from .wire import INT64_MAX, Closing, Kind
+from .wire import Closing, Kind
 
 _METHOD = StatsAggregationMethod.__name__
 MAX_COLUMNS = 4096
@@ -34,6 +36,7 @@ class CategoryBuffer:
     def __init__(self, category: str, closing: Closing, outbox: Outbox) -> None:
         self.category = category
         self.columns = Columns()
+        self.increments = Increments()
         self._closing, self._closed = closing, False
         self.move_to(outbox)
 
@@ -47,11 +50,12 @@ class CategoryBuffer:
         self.columns.clear()
         self._outbox = outbox
         self._door = outbox.door
+        self.steps = Steps(self.write, self.rewind, outbox.door.lock)
         self._lane = outbox.lane(self.category)
         outbox.history.add(self.columns)
         self._step: int | None = None
         self._new_step: int | None = None
-        self._new_steps = 0
+        self.increments.clear()
         self._cold_values = 0
         self._cut_ns = outbox.clock.now()
         self._woke = False
@@ -156,7 +160,8 @@ class CategoryBuffer:
     @whole
     def add_steps(self, steps: Any) -> None:
         """Take an increment of the step."""
-        self._new_steps = min(self._new_steps + (self._checked(steps, "add_steps", 0) or 0), INT64_MAX)
+        if checked := self._checked(steps, "add_steps", 0):
+            self.increments.add(checked)
         self._wake_once()
 
     @whole
@@ -226,7 +231,7 @@ class CategoryBuffer:
             groups = [filled] if filled else []
         for group in groups:
             self._put(group, first_ns, last_ns, moves_step=group is groups[-1])
-        if not groups and (self._new_step is not None or self._new_steps):
+        if not groups and (self._new_step is not None or self.increments):
             self._put([], first_ns, last_ns, moves_step=True)
         self._cold_values = 0
 
@@ -261,7 +266,7 @@ class CategoryBuffer:
             arrival=self._outbox.arrival(),
             closing=int(self._closing),
             step=self._new_step if moves_step else None,
-            steps=self._new_steps if moves_step else 0,
+            steps=self.increments.take() if moves_step else 0,
             first_ns=first_ns,
             last_ns=last_ns,
             series=self._series,
@@ -269,7 +274,7 @@ class CategoryBuffer:
             values=b"".join([column.cold for column in group]),
         )
         if moves_step:
-            self._new_step, self._new_steps = None, 0
+            self._new_step = None
         limit = self._outbox.history.limit()
         for column in group:
             self._outbox.history.keep(column, limit)

@@ -111,6 +111,8 @@ class StatsClient:
             return True
         if self._outbox.door.postpones(self.close, timeout):
             return False  # a signal handler asks, and its own thread has half done what is to be delivered
+        for buffer in list(self._buffers.values()):
+            buffer.steps.end(is_last=True)
         settled = self.flush(self._settings.close_timeout_s if timeout is None else timeout)
         with self._outbox.door.lock:
             already, self._closed = self._closed, True

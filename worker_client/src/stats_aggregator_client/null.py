@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from stats_aggregator_api import StatsAggregationMethod, StatSummary
 
 from .columns import NullTable
+from .increments import Increments
+from .steps import Steps
 from .summary import summarize
 
 
@@ -15,6 +18,8 @@ class NullBuffer:
 
     def __init__(self) -> None:
         self.tables = [NullTable() for _ in StatsAggregationMethod]
+        self.steps = Steps(self.write, self.rewind, nullcontext())
+        self.increments = Increments()
 
     def add(self, key: Any, value: Any, aggregation: Any) -> None:
         """Do nothing."""
@@ -32,6 +37,9 @@ class NullBuffer:
         """Do nothing."""
 
     def add_steps(self, steps: Any) -> None:
+        """Do nothing."""
+
+    def close_by_write(self) -> None:
         """Do nothing."""
 
     def write(self, step: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stats_aggregator_api import StatsAggregationMethod, StatsPropertyType, StatSummary
 
 from .columns import HOT_LIMIT
+from .increments import HOT_STEPS
 from .timer import Timer
 from .wire import Closing
 
@@ -27,7 +28,7 @@ class StatsReporter:
     `write_stats` is first called.
     """
 
-    __slots__ = ("_average", "_buffer", "_tables", "category")
+    __slots__ = ("_average", "_buffer", "_increments", "_tables", "category")
 
     def __init__(self, category: str, client: StatsClient | None = None) -> None:
         """Report to `client`, or the default one. Raises SettingError where `category` is no name."""
@@ -49,6 +50,7 @@ class StatsReporter:
         self._buffer = buffer
         self._tables: list[Any] = list(buffer.tables)
         self._average: Any = buffer.tables[AVERAGE]
+        self._increments = buffer.increments
 
     def add_stat(self, key: str, value: float, aggregation: StatsAggregationMethod = AVERAGE) -> None:
         """Add one value to the series `key`.
@@ -99,7 +101,11 @@ class StatsReporter:
 
     def add_steps(self, steps: int) -> None:
         """Count `steps` more training steps; the daemon sums them over all workers, each exactly once."""
-        self._buffer.add_steps(steps)
+        increments = self._increments
+        if steps.__class__ is int and 0 <= steps < HOT_STEPS and 0 < len(increments) < HOT_LIMIT:
+            increments.append(steps)
+        else:  # also the first one since a cut, which wakes who sends
+            self._buffer.add_steps(steps)
 
     def write_stats(self, step: int) -> None:
         """End the period at `step`: all values added so far belong to it, those of other threads too."""

@@ -33,4 +33,5 @@ def check(config: Config) -> None:
     if failed and config.strict:
         raise PluginError(f"--strict: {len(failed)} writers do not load")
     names = ", ".join(entry.key for entry in entries if entry.state == "loaded") or "none"
-    typer.echo(f"fine: would listen on {config.bind}; writers: {names}; data in {config.data_dir}")
+    pages = f"; pages on {config.http}" if config.http else ""
+    typer.echo(f"fine: would listen on {config.bind}{pages}; writers: {names}; data in {config.data_dir}")

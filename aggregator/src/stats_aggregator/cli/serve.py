@@ -35,7 +35,7 @@ def serve(config: Config) -> None:
     server = Server(config)
     ready = (
         f"listening on {server.address} (run {server.run}, data in {config.data_dir}, "
-        f"results in {config.results_dir})"
+        f"results in {config.results_dir}{f', metrics on {server.page}' if server.page else ''})"
     )
     raise typer.Exit(server.serve(on_ready=lambda: typer.echo(ready)))
 

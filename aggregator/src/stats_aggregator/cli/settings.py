@@ -29,6 +29,14 @@ def _settings(
             help="Where workers connect; port 0 takes a free one.",
         ),
     ] = None,
+    http: Annotated[
+        Text,
+        typer.Option(
+            metavar="ADDRESS",
+            show_default="off",
+            help="HOST:PORT that serves /metrics for Prometheus, /healthz and /readyz.",
+        ),
+    ] = None,
     address_file: Annotated[
         Text,
         typer.Option(metavar="PATH", help="Write the bound address here, for workers on other machines."),

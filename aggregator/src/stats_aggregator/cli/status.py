@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 import zmq
 
-from stats_aggregator_client.wire import Status, StatusReply, WireError, decode, encode
-
+from ..inquiry import ask
 from ..server.config import DEFAULT_BIND
 from .screen import wide_console
 from .status_page import print_status
@@ -34,7 +32,11 @@ def status(
     Exit codes, for a health check: 0 it takes values; 1 it does not answer, or waits for room on its disk.
     """
     where = _resolved(address or os.environ.get("STATS_AGGREGATOR_ADDRESS") or DEFAULT_BIND)
-    found = ask(where, timeout)
+    try:
+        found = ask(where, timeout)
+    except zmq.ZMQError as error:
+        typer.echo(f"error: {where} is no address: {error.strerror}", err=True)
+        raise typer.Exit(2) from None
     if found is None:
         typer.echo(
             f"error: no daemon answers on {where} within {timeout:g} s; "
@@ -59,23 +61,3 @@ def _resolved(address: str) -> str:
     except OSError as error:
         typer.echo(f"error: the address file {address[1:]} cannot be read: {error.strerror}", err=True)
         raise typer.Exit(1) from None
-
-
-def ask(address: str, timeout_s: float) -> Mapping[str, Any] | None:
-    """Return the status of the daemon at `address`, or None where it does not answer in time."""
-    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
-        dealer.setsockopt(zmq.LINGER, 0)
-        dealer.setsockopt(zmq.IPV6, "[" in address)
-        try:
-            dealer.connect(address)
-        except zmq.ZMQError as error:
-            typer.echo(f"error: {address} is no address: {error.strerror}", err=True)
-            raise typer.Exit(2) from None
-        dealer.send(encode(Status()))
-        if not dealer.poll(int(timeout_s * 1000)):
-            return None
-        try:
-            reply = decode(dealer.recv())
-        except WireError:
-            return None  # something else listens there
-        return reply.status if isinstance(reply, StatusReply) else None

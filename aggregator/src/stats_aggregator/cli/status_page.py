@@ -27,6 +27,8 @@ def print_status(found: Row, console: Console) -> None:
         f"{found['values_per_s']:,.0f} values/s; journal {journal['bytes'] / 1e6:,.1f} MB in "
         f"{journal['segments']} segments, last sync {journal['last_sync_ms']:.2f} ms"
     )
+    if "http" in found:
+        console.print(f"metrics on http://{_text(found['http']['address'])}/metrics")
     runs = [
         {**run, "workers": ", ".join(f"{num} {state}" for state, num in run["workers"].items() if num)}
         for run in found["runs"]

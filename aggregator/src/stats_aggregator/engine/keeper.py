@@ -14,6 +14,7 @@ from .group import Group
 from .sayings import Sayings
 from .sessions import Session
 from .state import EndedPeriod, State
+from .totals import Totals
 
 _CROWDED_WINDOWS = 20_000
 """Windows of all categories together that may be open; more values are late, as past those of one."""
@@ -21,19 +22,21 @@ _WAITS_FOR_WRITE_NS = 300 * 1_000_000_000
 
 
 class PeriodKeeper:
-    """The rules of periods over all categories of a state."""
+    """The rules of periods over all categories of a state; `totals` counts what it took."""
 
     def __init__(self, state: State, grace_ns: int, sayings: Sayings) -> None:
         self._state = state
         self._grace_ns = grace_ns
         self._sayings = sayings
         self._is_crowded = False
+        self.totals = Totals()
 
     def values(self, group: Group, session: Session, message: Batch | Partial, frame: bytes) -> None:
         """Take a batch or PARTIAL into the period it belongs to."""
         category, overflows = self._category(group, session, message.category)
         self._hand_over(group, category, message.closing)
         period, start_ns, late = category.find(message.t_last, group.now_ns, self._is_crowded)
+        self.totals.take(message, late)
         if period is None:
             if category.by_time and is_empty(message):
                 category.pass_by(message, session.worker)
@@ -130,6 +133,7 @@ class PeriodKeeper:
             owed=owed,
         )
         category.finish(closed)
+        self.totals.periods_closed += 1
         ended = EndedPeriod(period, closed)
         self._state.unstored[period.key] = ended
         group.close(ended)

@@ -16,6 +16,7 @@ from .null_journal import NullJournal
 from .segment import SUFFIX, Record, RecordKind, segment_number
 from .segment_reader import SegmentContents, all_segment_paths, read_header, segment_paths
 from .segment_writer import UNPUBLISHED, SegmentWriter, sync_directory
+from .sync_times import SyncTimes
 
 SEGMENT_BYTES = 64 << 20
 """How large a segment grows before the next is begun."""
@@ -83,6 +84,7 @@ class Journal:
         """How many times older segments were made dispensable."""
         self.last_sync_s = 0.0
         """How long the last of these syncs took, in seconds."""
+        self.sync_times = SyncTimes()
         self._make_directory()
         self._current = self._rewrite(first_number, rewrite, renew) if rewrite else self._begin(first_number)
         self._roll_at_bytes = segment_bytes
@@ -158,6 +160,7 @@ class Journal:
                 self._current.sync()
                 self.last_sync_s = (self._clock.now_ns() - began_ns) / 1e9
                 self.syncs += 1
+                self.sync_times.note(self.last_sync_s)
             failpoints.reach_each("journal.append", (record.kind.name.lower() for record in records), "after")
             if self._current.size_bytes >= self._roll_at_bytes:
                 self._roll()

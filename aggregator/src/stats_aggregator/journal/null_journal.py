@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Sequence
 
 from .segment import Record
+from .sync_times import SyncTimes
 
 
 class NullJournal:
@@ -15,6 +16,7 @@ class NullJournal:
     syncs = 0
     last_sync_s = 0.0
     checkpoints = 0
+    sync_times = SyncTimes()
 
     def append(self, records: Sequence[Record], pins: Iterable[Hashable] = ()) -> None:
         """Do nothing."""

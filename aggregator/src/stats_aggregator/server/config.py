@@ -15,8 +15,9 @@ from ..dispatch.plugins import Selection
 from ..engine.state import Cut
 from ..errors import SettingError
 from ..journal.journal import SEGMENT_BYTES, Durability
+from ..metrics.settings import Gauges
 from ..periods.every import Every, Mode, parse_span_ns
-from .addresses import check_bind
+from .addresses import check_bind, check_http
 from .data_directory import default_data_directory
 
 if sys.version_info >= (3, 11):
@@ -33,6 +34,7 @@ class Config:
     """All settings of a daemon. Spans are seconds or nanoseconds as their names say."""
 
     bind: str = DEFAULT_BIND
+    http: str | None = None
     address_file: Path | None = None
     data_dir: Path = field(default_factory=default_data_directory)
     results_dir: Path = Path("results")
@@ -58,6 +60,7 @@ class Config:
     segment_bytes: int = SEGMENT_BYTES
     retention_ns: int = 30 * 86_400_000_000_000
     writers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    gauges: Gauges = Gauges()  # noqa: RUF009 - frozen
 
     @property
     def cut(self) -> Cut:
@@ -160,6 +163,7 @@ def _span_ns(given: Given) -> int:
 _PARSERS: Mapping[str, tuple[str, Callable[[Given], Any]]] = {
     # the name users write: the field of Config, and how its value is read
     "bind": ("bind", _text),
+    "http": ("http", _text),
     "address_file": ("address_file", _path),
     "data_dir": ("data_dir", _path),
     "results_dir": ("results_dir", _path),
@@ -206,8 +210,10 @@ def load_config(flags: Mapping[str, Any], environment: Mapping[str, str], file: 
     fields["periods"] = tuple(
         (glob, Every.parse(str(every), f"[periods] {glob!r} in {file}")) for glob, every in periods.items()
     )
-    config = Config(**fields, writers=writers)
+    config = Config(**fields, writers=writers, gauges=_gauges(document.get("http", {}), file))
     check_bind(given["bind"].called if "bind" in given else "--bind", config.bind, config.auth)
+    if config.http is not None:
+        check_http(given["http"].called, config.http, config.auth)
     return config
 
 
@@ -222,8 +228,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _from_file(document: Mapping[str, Any], file: Path | None) -> dict[str, Given]:
     for table in document:
-        if table not in ("serve", "periods", "writers"):
-            raise SettingError(f"a table of {file}", table, "[serve], [periods] or [writers.NAME]")
+        if table not in ("serve", "periods", "http", "writers"):
+            raise SettingError(f"a table of {file}", table, "[serve], [periods], [http] or [writers.NAME]")
     serve = document.get("serve", {})
     if not isinstance(serve, dict):
         raise SettingError(f"serve in {file}", serve, 'a table: [serve], then a line such as every = "10s"')
@@ -231,6 +237,23 @@ def _from_file(document: Mapping[str, Any], file: Path | None) -> dict[str, Give
         if name not in _PARSERS:
             raise SettingError(f"a setting in [serve] of {file}", name, "one of " + ", ".join(_PARSERS))
     return {name: Given(f"{name} in {file}", value) for name, value in serve.items()}
+
+
+def _gauges(table: Any, file: Path | None) -> Gauges:
+    if not isinstance(table, dict):
+        raise SettingError(f"http in {file}", table, 'a table such as [http] with keys = ["Environment/*"]')
+    for name in table:
+        if name not in Gauges._fields:
+            raise SettingError(f"a setting in [http] of {file}", name, "one of " + ", ".join(Gauges._fields))
+    parsers: Mapping[str, Callable[[Given], Any]] = {"keys": _globs, "max_gauges": _number(1, 100_000)}
+    return Gauges(**{name: parsers[name](Given(f"{name} in {file}", table[name])) for name in table})
+
+
+def _globs(given: Given) -> tuple[str, ...]:
+    # A list, never a text with commas: a key may hold one.
+    if not isinstance(given.value, list) or not all(isinstance(glob, str) for glob in given.value):
+        raise SettingError(given.called, given.value, 'a list of patterns, such as ["Environment/*"]')
+    return tuple(given.value)
 
 
 def _check_tables(periods: Any, writers: Any, file: Path | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
 import socket
 import time
@@ -20,16 +19,19 @@ from ..engine.recovery import Recovered, recover
 from ..engine.state import State
 from ..errors import StoreError
 from ..journal.journal import Durability
+from ..metrics.settings import Settings as PageSettings
 from ..pooling.accumulators import Limits
 from ..store.outbox import Outbox
 from ..store.soundness import check_sound, own, sync_files
 from ..store.store import Store
 from .address_file import AddressFile
-from .addresses import reachable_address
+from .addresses import local_address, reachable_address
 from .config import Config
 from .data_directory import DataDirectory
 from .feed_sender import FeedSender
+from .file_limit import raise_file_limit
 from .ingress import Ingress
+from .page_process import PageProcess
 from .results_directory import make_results_directory
 from .status import describe, describe_writers
 from .status_desk import StatusDesk
@@ -72,13 +74,14 @@ class Server:
         check_tables(plugins, config.writers)
         entries = [plugin.entry for plugin in plugins]
         rows = [row_of(entry, config.writers.get(entry.key, {})) for entry in entries]
-        _raise_file_limit()
+        raise_file_limit()
         address_file = AddressFile(config.address_file) if config.address_file is not None else None
         make_results_directory(config.results_dir)
         self._directory = self._owned(DataDirectory(config.data_dir))
         self._run = config.run_id or self._directory.run_id()
         # Bound before anything is started, so that an address in use costs one sentence; who connects waits.
         self._ingress = self._owned(Ingress(config.bind))
+        self._page = self._owned(PageProcess(config.http)) if config.http is not None else None
         self._clock = Clock()
         self._started_ns = self._clock.now_ns()
         check_sound(self._directory.store, self._directory.server_id)
@@ -97,6 +100,9 @@ class Server:
         self._engine = self._build_engine(recovered)
         self._closer.start()
         self._closing.append(lambda: self._closer.stop(1.0))
+        if self._page is not None:
+            store = str(self._directory.store)
+            self._page.start(PageSettings(local_address(self.address), store, config.gauges))
         self._writers.check(strict=config.strict)
         if address_file is not None:
             self._owned(address_file).write(reachable_address(self.address, socket.gethostname()))
@@ -134,12 +140,7 @@ class Server:
         return Outbox(self._owned(self._open_store()).database, self._clock.now_ns)
 
     def _build_desk(self) -> None:
-        self._desk = self._owned(
-            StatusDesk(
-                lambda: describe_writers(self._outbox, self._writers.describe(), self._clock.now_ns()),
-                self._ingress.wake,
-            )
-        )
+        self._desk = self._owned(StatusDesk(self._describe_outgoing, self._ingress.wake))
         self._desk.start()
 
     def _recover(self) -> Recovered:
@@ -193,7 +194,16 @@ class Server:
         """The run of workers that name none."""
         return self._engine.run
 
+    @property
+    def page(self) -> str | None:
+        """Where /metrics is served, if anywhere."""
+        return f"http://{self._page.address}/metrics" if self._page is not None else None
+
     # Called on other threads.
+
+    def _describe_outgoing(self) -> dict[str, Any]:
+        found = describe_writers(self._outbox, self._writers.describe(), self._clock.now_ns())
+        return found if self._page is None else {**found, "http": self._page.describe()}
 
     def _on_stored(self) -> None:
         self._writers.wake()
@@ -286,12 +296,3 @@ class Server:
     def _close(self) -> None:
         while self._closing:
             self._closing.pop()()
-
-
-def _raise_file_limit() -> None:
-    # At the limit a ROUTER spins without an error, and takes nobody in.
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except ValueError:
-        pass  # macOS says "no limit" and then takes none: its own default stays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import msgpack
@@ -11,7 +12,7 @@ import msgpack
 from .. import __version__
 from ..dispatch.calls import tag
 from ..engine.engine import Engine
-from ..engine.sessions import Session
+from ..engine.sessions import Liveness, Session
 from ..errors import StoreError
 from ..periods.periods import Category
 from ..store.outbox import Outbox, PluginRow, WriterState
@@ -52,6 +53,9 @@ def describe(engine: Engine, address: str, started_ns: int, now_ns: int) -> dict
         "uptime_s": round((now_ns - started_ns) / 1e9, 1),
         "state": _state(engine),
         "values_per_s": round(sum(s.values_per_s for s in sessions), 1),
+        "totals": asdict(engine.keeper.totals),
+        "sessions": _by_liveness(sessions),
+        "open": _open(categories),
         "runs": _listed("runs", _runs(sessions, categories)),
         "workers": _listed("workers", (_worker(session, now_ns) for session in sessions)),
         "categories": _listed("categories", map(_category, categories)),
@@ -60,6 +64,9 @@ def describe(engine: Engine, address: str, started_ns: int, now_ns: int) -> dict
             "segments": journal.segments,
             "syncs": journal.syncs,
             "last_sync_ms": round(journal.last_sync_s * 1e3, 3),
+            "sync_s": round(journal.sync_times.sum_s, 6),
+            "syncs_by_s": list(journal.sync_times.up_to()),
+            "checkpoints": journal.checkpoints,
         },
         "closer": {"waiting": engine.closer.waiting, "waits_for": engine.closer.waits_for},
         "received": dict(engine.reception.received),
@@ -77,6 +84,8 @@ def describe_writers(outbox: Outbox, processes: Mapping[str, ProcessState], now_
         row.plugin: processes.get(row.plugin, ProcessState(row.state, row.why, None, 0, {}))
         for row in plugins
     }
+    # Those whose run has ended are the first to be left out.
+    writers.sort(key=lambda row: row.state == "closed")
     return {
         "writers": _listed("writers", (_writer(row, states[row.plugin], now_ns) for row in writers)),
         "plugins": _listed("plugins", (_plugin(row, states[row.plugin]) for row in plugins)),
@@ -126,6 +135,24 @@ def _state(engine: Engine) -> str:
     return "stopping" if engine.stopping else "running"
 
 
+def _by_liveness(sessions: list[Session]) -> dict[str, int]:
+    found = dict.fromkeys((liveness.value for liveness in Liveness), 0)
+    for session in sessions:
+        found[session.liveness.value] += 1
+    return found
+
+
+def _open(categories: list[Category]) -> dict[str, int]:
+    """Return what is open over all categories, however many of these are told of one by one."""
+    accumulators = [period.accumulator for category in categories for period in category.periods.values()]
+    return {
+        "categories": len(categories),
+        "periods": len(accumulators),
+        "series": sum(len(each.series) for each in accumulators),
+        "waiting_values": sum(each.num_values for each in accumulators),
+    }
+
+
 def _runs(sessions: list[Session], categories: list[Category]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for category in categories:
@@ -141,10 +168,9 @@ def _runs(sessions: list[Session], categories: list[Category]) -> list[dict[str,
 
 
 def _new_run(name: str) -> dict[str, Any]:
-    workers = dict.fromkeys(("alive", "silent", "lost", "gone"), 0)
     return {
         "run": name,
-        "workers": workers,
+        "workers": _by_liveness([]),
         "categories": 0,
         "open_periods": 0,
         "waiting_values": 0,

@@ -98,16 +98,23 @@ class Database:
     StoreBusy where another program holds its lock, else StoreFailed. What failed has changed nothing.
     """
 
-    def __init__(self, path: Path, *, power_safe: bool = True) -> None:
-        """Open `path`; `power_safe` syncs each commit, otherwise only the process may die."""
+    def __init__(self, path: Path, *, power_safe: bool = True, read_only: bool = False) -> None:
+        """Open `path`; `power_safe` syncs each commit, otherwise only the process may die.
+
+        With `read_only` it is there already, and nothing is ever written.
+        """
         self.path = path
         self._lock = threading.RLock()
+        where = f"{path.absolute().as_uri()}?mode=ro" if read_only else path
         with self._translated():
             self._connection = sqlite3.connect(
-                path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+                where, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=read_only
             )
         try:
-            self._prepare(power_safe)
+            if read_only:
+                self._look()
+            else:
+                self._prepare(power_safe)
         except BaseException:
             self._connection.close()
             raise
@@ -120,6 +127,11 @@ class Database:
             self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             if self._pragma("user_version") == 0:
                 self._create()
+
+    def _look(self) -> None:
+        with self._translated():
+            self._check()
+            self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
 
     def _check(self) -> None:
         # Before anything is written: a file that is not ours stays as it is.

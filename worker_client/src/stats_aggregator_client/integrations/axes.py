@@ -1,0 +1,157 @@
+"""Axes: which category takes a value of a tag at a step, for code that names a step with each value.
+
+A period of such code is one step: all that is logged at it, by all environments and ranks, makes one point.
+But one script may count several things (training steps, updates, episodes), and a category has one step, its
+x axis. A value of one counter must not end the period of another, nor be drawn at the other's step. Steps
+are bare numbers; what gives another counter away is that it is **behind**: its tag goes on, and yet the
+category is further. From then on that tag goes to `CATEGORY/SECTION` (its tag up to the first slash), where
+the other tags of its counter will probably meet it, and where that is further too, to `CATEGORY/TAG`, where
+nobody else is. A tag never comes back, so curves do not scatter; and where it goes follows from its name
+alone, so that ranks that run the same code agree. Points before a counter was given away stand at the step at
+which they were logged, in the first category.
+
+A tag that is behind **itself** is no other counter. Environments that are a few steps apart, or threads, log
+so: such a value counts to the step that its category is at. Where it goes back to the first step it ever had,
+training has begun again, and the axis goes back with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from stats_aggregator_api.names import MAX_NAME_BYTES, UNSEEN
+
+from ..arguments import to_step
+from ..buffer import CategoryBuffer
+from ..client import StatsClient
+from ..complaints import Complaints, shown
+from ..null import NullBuffer
+from ..reporter import StatsReporter
+from ..wire import INT64_MAX, Closing
+
+MAX_TAGS = 10_000
+"""Past so many, the tag met first is forgotten: it begins in the first category again."""
+MAX_AXES = 64
+"""Categories that one writer makes; past them a tag that is behind counts to the step of where it is."""
+
+
+class Axis(NamedTuple):
+    """A category whose periods are steps."""
+
+    buffer: CategoryBuffer | NullBuffer
+    reporter: StatsReporter
+
+
+class _Place:
+    """Where a tag has come to: its axis, its first step there, and its latest."""
+
+    __slots__ = ("axis", "first", "last", "level")
+
+    def __init__(self, axis: Axis) -> None:
+        self.axis, self.level = axis, 0
+        self.first, self.last = INT64_MAX, -1
+
+
+class Axes:
+    """The categories of one writer; `begins` is the step that a resumed training goes on from."""
+
+    def __init__(self, client: StatsClient, category: str, begins: Any = None) -> None:
+        self._client, self._category = client, category_name(category)
+        self._begins = to_step(begins)
+        self._axes: dict[str, Axis] = {}
+        self._places: dict[str, _Place] = {}
+        self._complaints = Complaints()
+        self.main = self._axis(self._category)
+        if self._begins is not None:
+            self.main.buffer.steps.rewind(self._begins)
+
+    def at(self, tag: str, step: Any) -> StatsReporter:
+        """Return the reporter for a value of `tag`, its period that of `step`.
+
+        A value without a step counts to the step that the writer's first category is at, or to a period of
+        time where it is at none.
+        """
+        if not isinstance(tag, str):
+            return self.main.reporter  # which counts it, and says so
+        place = self._places.get(tag)
+        if step.__class__ is int and place is not None:
+            steps = place.axis.buffer.steps
+            if step == place.last == steps.at and steps.is_open:
+                return place.axis.reporter
+        found = to_step(step) if step is not None else None
+        if found is not None:
+            return self._moved(tag, place, found)
+        if step is not None:
+            self._complaints.once("step", "%s is no step: %s counts without one", shown(step), tag)
+        axis = place.axis if place is not None else self.main
+        axis.buffer.steps.is_open = True
+        return axis.reporter
+
+    def end(self) -> None:
+        """End the period of the step that each axis is at."""
+        for axis in list(self._axes.values()):
+            axis.buffer.steps.end()
+
+    def _moved(self, tag: str, place: _Place | None, step: int) -> StatsReporter:
+        if place is None:
+            if len(self._places) >= MAX_TAGS:
+                self._places.pop(next(iter(self._places)), None)
+            place = self._places.setdefault(tag, _Place(self.main))
+        if place.last > step:
+            self._go_back(tag, place, step)
+        else:
+            while self._is_behind(place, step) and place.level < 2 and len(self._axes) < MAX_AXES:
+                self._leave(tag, place, step)
+        place.first = min(place.first, step)
+        place.last = max(place.last, step)
+        axis = place.axis
+        if axis.buffer.steps.at is None:
+            axis.buffer.close_by_write()
+        if not axis.buffer.steps.reach(step):
+            self._complaints.once(
+                "fast",
+                "the steps of %s come faster than 40 a second: several make one point, at the last of them",
+                axis.reporter.category,
+            )
+        return axis.reporter
+
+    @staticmethod
+    def _is_behind(place: _Place, step: int) -> bool:
+        at = place.axis.buffer.steps.at
+        return at is not None and step < at
+
+    def _leave(self, tag: str, place: _Place, step: int) -> None:
+        section, slash, _ = tag.partition("/")
+        place.level = 1 if place.level == 0 and slash and section else 2
+        name = category_name(f"{self._category}/{section if place.level == 1 else tag}")
+        is_new = name not in self._axes
+        place.axis = self._axis(name)
+        if is_new and self._begins is not None:
+            place.axis.buffer.steps.rewind(step)
+
+    def _go_back(self, tag: str, place: _Place, step: int) -> None:
+        if step <= place.first < place.last:
+            place.first = place.last = step
+            if self._is_behind(place, step):
+                place.axis.buffer.steps.rewind(step)
+        else:
+            self._complaints.once(
+                ("back", place.axis.reporter.category),
+                "%s went back from step %d to %d: until it is further again, its values count to the step "
+                "that %s is at. For a training that goes on from a checkpoint name its step at the start",
+                tag,
+                place.last,
+                step,
+                place.axis.reporter.category,
+            )
+
+    def _axis(self, category: str) -> Axis:
+        if category not in self._axes:
+            buffer = self._client.buffer(category, Closing.TIME)
+            self._axes[category] = Axis(buffer, StatsReporter.over(category, buffer))
+        return self._axes[category]
+
+
+def category_name(text: str) -> str:
+    """Return `text` as a category may be called."""
+    return UNSEEN.sub("_", text).encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore") or "training"
