@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from .counts import Counts
-from .lane import Lane, Note
+from .lane import Lane, Note, Taken
 from .wire import Kind
 
 MIN_CREDIT_BYTES = 10_000
@@ -28,6 +28,16 @@ class Sent:
     note: Note | None
     sent_ns: int = 0
     rejected: bool = False
+
+    @classmethod
+    def of(cls, seq: int, frame: bytes, taken: Taken) -> Sent:
+        """Return the frame that was made of what was taken."""
+        lane, item, owed = taken
+        if isinstance(item, Note):
+            return cls(seq, frame, lane, 0, 0, 0, None, 0, item)
+        step = owed.step if item.step is None else item.step
+        steps = owed.steps + item.steps
+        return cls(seq, frame, lane, item.num_values, owed.lost, owed.uncertain, step, steps, None)
 
     def give_up(self, counts: Counts) -> None:
         """Nobody can tell whether it was counted: its lane owes to say so, and its latest step again."""

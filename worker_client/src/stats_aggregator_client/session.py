@@ -14,7 +14,6 @@ from enum import Enum
 from .complaints import LOGGER
 from .flight import Flight, Sent
 from .frames import FrameMaker
-from .lane import Note, Taken
 from .liveness import HEARTBEAT_NS, SECOND, Liveness
 from .naming import Identity, new_id
 from .outbox import Outbox
@@ -178,7 +177,7 @@ class Session:
         except Exception:
             self._outbox.give_up(taken)
             raise
-        flight.launch(_sent(flight.next_seq, frame, taken))
+        flight.launch(Sent.of(flight.next_seq, frame, taken))
         self._outbox.unacked_bytes = flight.unacked_bytes
         return True
 
@@ -290,16 +289,6 @@ class Session:
                 at_ns, lane.last_ns = self._clock.monotonic_ns(lane.last_ns), 0
                 self._outbox.carry(lane, at_ns)
         self._outbox.landed(len(frames))
-
-
-def _sent(seq: int, frame: bytes, taken: Taken) -> Sent:
-    lane, item, owed = taken
-    if isinstance(item, Note):
-        return Sent(seq, frame, lane, 0, 0, 0, None, 0, item)
-    step = owed.step if item.step is None else item.step
-    return Sent(
-        seq, frame, lane, item.num_values, owed.lost, owed.uncertain, step, owed.steps + item.steps, None
-    )
 
 
 def _code_name(code: int) -> str:
