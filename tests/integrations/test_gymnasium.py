@@ -6,7 +6,7 @@ import copy
 import logging
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,6 @@ from tests.worker_client.peer import Peer
 
 NUM_ENVS, NUM_STEPS, SEED = 4, 400, 11
 MODES = pytest.mark.parametrize("mode", AutoresetMode, ids=lambda mode: mode.name)
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    with Peer() as peer:
-        yield peer
-
-
-@pytest.fixture
-def client(peer: Peer) -> Iterator[StatsClient]:
-    with StatsClient(peer.address) as client:
-        yield client
 
 
 def maker(name: str, **options: Any) -> Callable[[], gymnasium.Env]:

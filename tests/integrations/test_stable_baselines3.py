@@ -6,7 +6,6 @@ import csv
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,18 +126,6 @@ def check_dumps(lines: list[dict[str, Any]], progress: Path, num_envs: int) -> N
             key: pytest.approx(float(text), rel=1e-6) for key, text in row.items() if text
         }
     assert len(lines[-1]["stats"]) > 10
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    with Peer() as peer:
-        yield peer
-
-
-@pytest.fixture
-def client(peer: Peer) -> Iterator[StatsClient]:
-    with StatsClient(peer.address) as client:
-        yield client
 
 
 def writes(peer: Peer) -> list[tuple[str, int]]:

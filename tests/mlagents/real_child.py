@@ -12,6 +12,8 @@ import sys
 import warnings
 from typing import Any
 
+from reporting import add_all
+
 FIGURES = ("num", "mean", "std", "sum", "aggregated_value")
 
 
@@ -47,12 +49,7 @@ def main() -> None:
             StatsReporter.writers.append(TensorboardWriter(request["tensorboard"], hidden_keys=hidden))
         for category, step, series in request["periods"]:
             reporter = StatsReporter(category)
-            for key, method, values in series:
-                for value in values:
-                    if method == "MOST_RECENT":
-                        reporter.set_stat(key, value)
-                    else:
-                        reporter.add_stat(key, value, StatsAggregationMethod[method])
+            add_all(reporter, series, StatsAggregationMethod)
             reporter.write_stats(step)
         print(json.dumps(keeper.periods), file=answers, flush=True)
 

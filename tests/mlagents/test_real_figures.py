@@ -18,6 +18,7 @@ from stats_aggregator_mlagents.aggregation import StatsAggregationMethod as Thei
 from stats_aggregator_mlagents.pooled_summary import pooled_summary
 from stats_aggregator_mlagents.stats_summary import StatsSummary
 from tests.mlagents.real import RealMLAgents, ReportedPeriod
+from tests.mlagents.reporting import add_all
 from tests.system.daemons import Daemon, wait_until
 
 METHODS = ("AVERAGE", "SUM", "HISTOGRAM", "MOST_RECENT")
@@ -48,12 +49,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, real: RealMLAgents) -> Iter
 
 def report(reporter: StatsReporter, period: ReportedPeriod) -> None:
     _, step, all_series = period
-    for key, method, values in all_series:
-        for value in values:
-            if method == "MOST_RECENT":
-                reporter.set_stat(key, value)
-            else:
-                reporter.add_stat(key, value, StatsAggregationMethod[method])
+    add_all(reporter, all_series, StatsAggregationMethod)
     reporter.write_stats(step)
 
 

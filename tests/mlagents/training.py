@@ -12,6 +12,8 @@ import sys
 import warnings
 from typing import Any
 
+from reporting import add_all
+
 FIGURES = ("num", "mean", "std", "sum", "aggregated_value")
 
 
@@ -41,12 +43,7 @@ def main() -> None:
     for category, step, series in training["periods"]:
         reporter = StatsReporter(category)
         reporter.add_property(StatsPropertyType.HYPERPARAMETERS, training["property"])
-        for key, method, values in series:
-            for value in values:
-                if method == "MOST_RECENT":
-                    reporter.set_stat(key, value)
-                else:
-                    reporter.add_stat(key, value, StatsAggregationMethod[method])
+        add_all(reporter, series, StatsAggregationMethod)
         reporter.write_stats(step)
     print(json.dumps({"writers": [type(each).__name__ for each in writers], "figures": figures}), file=answer)
 
