@@ -62,9 +62,8 @@ class EpisodeReporter(LateReporter):
 
     def add_infos(self, keys: tuple[InfoKey, ...], info: Mapping[str, Any]) -> None:
         """Report what one environment put into `info`."""
-        for key, series, aggregation in keys:
-            if key in info:
-                self.stats.add_stat(series, info[key], aggregation)
+        if keys:
+            self.attempt(self._add_infos, keys, info)
 
     def mind_silence(self, who: str, steps: int, since_ns: int) -> None:
         """Say once that an environment has finished no episode in so many steps, and for so long."""
@@ -87,6 +86,11 @@ class EpisodeReporter(LateReporter):
         except Exception as error:  # noqa: BLE001 - an environment may answer anything; its training goes on
             text = "a step of %r was not reported: %s: %s"
             self._complaints.once("failed", text, self.category, type(error).__name__, error)
+
+    def _add_infos(self, keys: tuple[InfoKey, ...], info: Mapping[str, Any]) -> None:
+        for key, series, aggregation in keys:
+            if key in info:
+                self.stats.add_stat(series, info[key], aggregation)
 
 
 def _info_keys(setting: str, keys: Keys) -> tuple[InfoKey, ...]:

@@ -21,6 +21,8 @@ from gymnasium.wrappers import Autoreset
 
 from ..client import StatsClient
 from ..clock import stopwatch_ns
+from ..complaints import shown
+from ..floats import to_float
 from .episodes import LOOK_EVERY, SILENCE_S, EpisodeReporter, InfoKey, Keys
 
 if TYPE_CHECKING:
@@ -86,20 +88,19 @@ class ReportEpisodes(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             if self._autoreset:
                 self._begin()
             return
-        self._return += float(reward)
+        self._return += _number(reward)
         self._length += 1
         episodes.stats.add_steps(1)
-        if episodes.step_keys:
-            episodes.add_infos(episodes.step_keys, info)
         if terminated or truncated:
             self._over, now_ns = True, stopwatch_ns()
             episodes.finished(self._return, self._length, now_ns - self._began_ns)
-            episodes.add_infos(episodes.episode_keys, info)
             self._silent_steps, self._silent_since_ns = 0, now_ns
-            return
-        self._silent_steps += 1
-        if not self._silent_steps % LOOK_EVERY:
-            episodes.mind_silence("an environment", self._silent_steps, self._silent_since_ns)
+            episodes.add_infos(episodes.episode_keys, info)
+        else:
+            self._silent_steps += 1
+            if not self._silent_steps % LOOK_EVERY:
+                episodes.mind_silence("an environment", self._silent_steps, self._silent_since_ns)
+        episodes.add_infos(episodes.step_keys, info)
 
 
 class ReportVectorEpisodes(_VectorWrapper, RecordConstructorArgs):
@@ -156,12 +157,11 @@ class ReportVectorEpisodes(_VectorWrapper, RecordConstructorArgs):
         self._silent_steps += playing
         self._num_steps += 1
         episodes.stats.add_steps(int(np.count_nonzero(playing)))
-        if episodes.step_keys:
-            self._add_infos(episodes.step_keys, infos, playing, done)
         if self._mode == "NextStep" and not playing.all():
             self._begin(~playing, stopwatch_ns())
         if done.any():
-            self._finish(done, infos)
+            self._finish(done)
+            self._add_infos(episodes.episode_keys, infos, done, done)
             if self._mode == "SameStep":
                 self._begin(done, stopwatch_ns())
             else:
@@ -170,26 +170,40 @@ class ReportVectorEpisodes(_VectorWrapper, RecordConstructorArgs):
             index = int(self._silent_steps.argmax())
             since_ns = int(self._silent_since_ns[index])
             episodes.mind_silence(f"environment {index}", int(self._silent_steps[index]), since_ns)
+        self._add_infos(episodes.step_keys, infos, playing, done)
 
-    def _finish(self, done: Any, infos: Mapping[str, Any]) -> None:
+    def _finish(self, done: Any) -> None:
         now_ns = stopwatch_ns()
         for index in done.nonzero()[0].tolist():
             duration_ns = now_ns - int(self._began_ns[index])
             self._episodes.finished(self._returns[index], self._lengths[index], duration_ns)
         self._silent_steps[done], self._silent_since_ns[done] = 0, now_ns
-        if self._episodes.episode_keys:
-            self._add_infos(self._episodes.episode_keys, infos, done, done)
 
     def _add_infos(self, keys: tuple[InfoKey, ...], infos: Mapping[str, Any], which: Any, done: Any) -> None:
+        for key in keys:
+            self._episodes.attempt(self._add_key, key, infos, which, done)
+
+    def _add_key(self, entry: InfoKey, infos: Mapping[str, Any], which: Any, done: Any) -> None:
+        key, series, aggregation = entry
         sources = [(infos, which)]
         if self._mode == "SameStep":
             sources = [(infos, which & ~done), (infos.get("final_info", {}), which & done)]
         for found, mask in sources:
-            for key, series, aggregation in keys:
-                if key in found:
-                    # One by one: what is no scalar shall be said, and not be taken apart.
-                    for value in np.asarray(found[key])[mask & found.get(f"_{key}", True)]:
-                        self._episodes.stats.add_stat(series, value, aggregation)
+            if key not in found:
+                continue
+            values, said = np.asarray(found[key]), found.get(f"_{key}", True)
+            if not values.ndim:  # what a vector says of itself, and not of each environment
+                values, mask, said = values.reshape(1), mask.any(keepdims=True), True
+            # One by one: what is no scalar shall be said, and not be taken apart.
+            for value in values[mask & said]:
+                self._episodes.stats.add_stat(series, value, aggregation)
+
+
+def _number(reward: Any) -> float:
+    number = to_float(reward)  # also of an array of one element, as some environments return it
+    if number is None:
+        raise ValueError(f"{shown(reward)} is no reward")
+    return number
 
 
 def _resets_itself(env: Any) -> bool:
