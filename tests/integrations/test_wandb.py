@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import inspect
 import logging
+import os
 import pickle
 import subprocess
 import sys
@@ -31,6 +33,7 @@ wandb.log({{"loss": 0.25}}, step=10)
 wandb.log({{"return": 7}}, step=10)
 wandb.log({{"loss": 0.125}}, step=20, commit=True)
 wandb.log({{"return": 9}})
+run = wandb.init(project="another")  # is the run at hand
 wandb.log({{"loss": 0.0}}, commit=False)
 wandb.log({{"return": 11}})
 run.log({{"loss": 2.0}})
@@ -102,6 +105,7 @@ def test_the_config_becomes_hyperparameters() -> None:
             wandb.init(config=argparse.Namespace(lr=0.1, layers=[64]), client=client)
             assert (wandb.config.lr, wandb.config["layers"]) == (0.1, [64])
             wandb.config.seed = 3
+            assert wandb.config.as_dict() == dict(wandb.config)
             wandb.config.update({"lr": 0.2}, allow_val_change=True)
             wandb.config.setdefaults({"lr": 0.3, "gamma": 0.9})
             with pytest.raises(AttributeError):
@@ -142,6 +146,45 @@ def test_what_a_daemon_has_not_is_left_out_with_one_line_each(caplog: pytest.Log
         assert sum(line.startswith(f"wandb.{name} is left out") for line in said) == 1, name
 
 
+def test_whatever_is_done_with_what_is_left_out_does_nothing() -> None:
+    with StatsClient("tcp://127.0.0.1:9", close_timeout_s=0) as client:
+        run = wandb.init(client=client)
+        assert os.path.join(run.dir, "model.pt") == "model.pt"
+        assert os.path.join(run.use_artifact("data:latest").download(), "a") == "a"
+        assert f"{run.url} {wandb.run.sweep_id:>3}" == " "
+        assert not isinstance(1.0, (wandb.Image, wandb.Histogram, wandb.Table))
+        run.tags += ("again",)
+        run.notes["a"]["b"] = wandb.Api().run("a/b").history()[0] + 1
+        assert not run.starting_step > 3
+        assert len(run.settings) == 0
+        wandb.log(
+            {"frames": [wandb.Image(np.zeros((2, 2)))] * 2, "ready": wandb.Histogram(np_histogram=([], []))}
+        )
+        assert client.statistics().values_added == 0
+
+
+def test_the_numbers_of_a_summary_count_to_the_step_at_hand() -> None:
+    with Peer() as peer:
+        with StatsClient(peer.address) as client, wandb.init(name="r", client=client) as run:
+            run.log({"loss": 1.0}, step=7)
+            wandb.summary["best"] = 0.5
+            run.summary.update({"test": {"return": 3}, "note": "fine"})
+            assert (run.summary.best, run.summary["note"], run.summary.get("loss", 0)) == (0.5, "fine", 0)
+            assert not run.summary["loss"] > 0.1
+            assert pickle.loads(pickle.dumps(run.summary)) == copy.deepcopy(run.summary) == dict(run.summary)
+        assert periods_of(peer.stored) == {"r": [(7, {"loss": [1.0], "best": [0.5], "test/return": [3.0]})]}
+
+
+def test_a_second_init_is_the_run_at_hand_unless_it_says_otherwise() -> None:
+    with StatsClient("tcp://127.0.0.1:9", close_timeout_s=0) as client:
+        first = wandb.init(name="a", client=client)
+        assert wandb.init(name="b", client=client) is first
+        assert wandb.init(name="b", client=client, reinit="create_new") is not first
+        assert wandb.run is first
+        second = wandb.init(name="b", client=client, reinit="finish_previous")
+        assert wandb.run is second is not first
+
+
 def test_a_script_that_forgets_init_or_is_disabled_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     wandb.log({"loss": 1.0})
@@ -157,6 +200,7 @@ def test_a_script_that_forgets_init_or_is_disabled_goes_on(monkeypatch: pytest.M
         ({"project": "p"}, "p"),
         ({"project": "p", "name": "n"}, "n"),
         ({"project": "p", "name": "n", "group": "g"}, "g"),
+        ({"name": 3}, "3"),
     ],
 )
 def test_the_category_is_the_group_else_the_name_else_the_project(arguments: Any, category: str) -> None:

@@ -152,6 +152,6 @@ class Axes:
         return self._axes[category]
 
 
-def category_name(text: str) -> str:
+def category_name(text: object) -> str:
     """Return `text` as a category may be called."""
-    return UNSEEN.sub("_", text).encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore") or "training"
+    return UNSEEN.sub("_", str(text)).encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore") or "training"

@@ -11,12 +11,13 @@ from typing import Any
 from stats_aggregator_api import StatsAggregationMethod
 
 from ..client import StatsClient
-from ..complaints import LOGGER, shown
+from ..complaints import LOGGER, Complaints, shown
 from ..default import default_client as configured_client
 from ..errors import SettingError
 from .axes import Axes
 
 MAX_DEPTH = 32
+_complaints = Complaints()
 
 
 def default_client() -> StatsClient:
@@ -50,7 +51,7 @@ def add_all(axes: Axes, values: Any, step: Any) -> None:
 def flat(values: Any, above: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Yield what is in nested mappings by the path of its keys, with `/` between them."""
     if not isinstance(values, Mapping):
-        LOGGER.warning("%s is no mapping of names to numbers, and is ignored", shown(values))
+        _complaints.once("mapping", "%s is no mapping of names to numbers, and is ignored", shown(values))
         return
     for key, value in values.items():
         name = f"{above}/{key}" if above else str(key)
@@ -70,13 +71,20 @@ def facts_of(config: Any) -> dict[str, Any]:
 
 
 class Nothing:
-    """Stands for what a library has and a daemon has not: whatever is done with it does nothing."""
+    """Stands for what a library has and a daemon has not: whatever is done with it does nothing.
 
-    def __call__(self, *_: Any, **__: Any) -> Nothing:
+    It is no number, and as a path or text it is empty. Nothing is an instance of it.
+    """
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
         """Do nothing."""
         return self
 
-    def __getattr__(self, name: str) -> Nothing:
+    __getitem__ = __setitem__ = __delitem__ = __call__
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __call__
+    __lt__ = __le__ = __gt__ = __ge__ = __call__
+
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return self
@@ -84,10 +92,25 @@ class Nothing:
     def __bool__(self) -> bool:
         return False
 
+    def __len__(self) -> int:
+        return 0
+
     def __iter__(self) -> Iterator[Any]:
         return iter(())
 
-    def __enter__(self) -> Nothing:
+    def __instancecheck__(self, instance: object) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return ""
+
+    def __format__(self, spec: str) -> str:
+        return ""
+
+    def __fspath__(self) -> str:
+        return ""
+
+    def __enter__(self) -> Any:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -126,3 +149,22 @@ class Config(dict[str, Any]):
     def setdefaults(self, config: Any) -> None:
         """Take what is not there yet."""
         self.update({**facts_of(config), **self})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a plain dictionary."""
+        return dict(self)
+
+
+class Summary(Config):
+    """What a script says of a whole run: each change is told, and what is not there reads as nothing."""
+
+    def __missing__(self, key: str) -> Nothing:
+        if str(key).startswith("__"):
+            raise KeyError(key)
+        return Nothing()
+
+    def update(self, config: Any = None, *_: Any, **__: Any) -> None:  # type: ignore[override]
+        """Take more, and change what is there."""
+        changes = facts_of(config)
+        dict.update(self, changes)
+        object.__getattribute__(self, "_tell")(changes)

@@ -18,7 +18,7 @@ from ..arguments import to_step
 from ..client import StatsClient
 from ..complaints import Complaints
 from .axes import Axes
-from .shared import Config, Nothing, add_all, default_client, script_name
+from .shared import Config, Nothing, Summary, add_all, default_client, script_name
 
 _complaints = Complaints()
 
@@ -40,6 +40,8 @@ class Run:
         self.config = Config(self._tell, config)
         self.step = 0
         """The step of the next `log` without one."""
+        self.summary = Summary(self._sum_up)
+        """What the script sets: its numbers count to the step at hand. What was logged is with the daemon."""
 
     def log(
         self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None, **_: Any
@@ -92,6 +94,19 @@ class Run:
     def _tell(self, facts: dict[str, Any]) -> None:
         self._axes.main.reporter.add_property(StatsPropertyType.HYPERPARAMETERS, facts)
 
+    def _sum_up(self, facts: Mapping[str, Any]) -> None:
+        add_all(self._axes, facts, self.step)
+
+
+class _Histogram(Nothing):
+    """An array is a distribution as it is."""
+
+    def __call__(self, sequence: Any = None, *_: Any, **__: Any) -> Any:
+        """Return the values; ready counts and edges are left out."""
+        return left_out("Histogram(np_histogram=...)") if sequence is None else sequence
+
+
+Histogram = _Histogram()
 
 run: Run | None = None
 """The run of the last `init`, until `finish`."""
@@ -104,15 +119,22 @@ def init(
     config: Any = None,
     *,
     mode: str | None = None,
+    reinit: Any = None,
     client: StatsClient | None = None,
     **_: Any,
 ) -> Run:
-    """Begin a run; `config` becomes hyperparameters. What only concerns W&B's server is not used."""
+    """Begin a run; `config` becomes hyperparameters. What only concerns W&B's server is not used.
+
+    Where one was begun and not finished, that is returned, as W&B's does: `reinit` says otherwise.
+    """
     global run
-    if run is not None:
-        run.finish()
+    if run is not None and reinit not in (True, "finish_previous", "create_new"):
+        return run
     if (mode or os.environ.get("WANDB_MODE")) == "disabled":
         client = StatsClient("off")
+    if reinit == "create_new":
+        return Run(project, name, group, config, client)
+    finish()
     run = Run(project, name, group, config, client)
     return run
 
@@ -145,10 +167,8 @@ def finish(*_: Any, **__: Any) -> None:
 
 def __getattr__(name: str) -> Any:
     """Return the config of the run; of W&B's other functions and classes what does nothing."""
-    if name == "config":
-        return _current().config
-    if name == "Histogram":
-        return lambda sequence=None, *_, **__: sequence  # an array is a distribution as it is
+    if name in ("config", "summary"):
+        return getattr(_current(), name)
     if name.startswith("_"):
         raise AttributeError(name)
     return left_out(name)
