@@ -146,42 +146,20 @@ def test_the_values_of_one_step_pool_over_environments_and_ranks(tmp_path: Path)
         assert (found["min"], found["max"], line["workers_reporting"]) == (min(values), max(values), RANKS)
 
 
-def test_what_is_no_number_goes_to_a_real_writer(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    with StatsClient("off") as client, SummaryWriter(tmp_path / "files", client=client) as writer:
-        assert not (tmp_path / "files").exists(), "only where it is needed"
-        writer.add_image("frame", torch.zeros(3, 4, 4), 7)
-        writer.flush()
-    events = EventAccumulator(str(tmp_path / "files")).Reload()
-    assert [event.step for event in events.Images("frame")] == [7]
-
-
-WITHOUT = """
-import logging, sys
-logging.basicConfig(format="%(message)s")
-sys.modules["torch"] = sys.modules["tensorboardX"] = None
-from stats_aggregator_client.integrations.tensorboard import SummaryWriter
-with SummaryWriter("x") as writer:
-    for step in range(3):
-        assert writer.add_image("frame", object(), step) is None
-        assert writer.add_graph(object()) is None
-"""
-
-
-def test_without_one_it_is_left_out_with_one_clear_line_each(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT],
-        env={**os.environ, "STATS_AGGREGATOR_ADDRESS": "off"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    reason = "a daemon takes numbers, and no torch.utils.tensorboard or tensorboardX is there for it"
-    said = [f"{name} is left out: {reason}" for name in ("add_image", "add_graph")]
-    assert done.stderr.splitlines() == said
+def test_what_cannot_be_logged_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        StatsClient("tcp://127.0.0.1:9", close_timeout_s=0) as client,
+        SummaryWriter("x", client=client) as writer,
+    ):
+        for odd in (None, 3, ["a"], object()):
+            writer.add_scalars("main", odd, 1)  # type: ignore[arg-type]
+            writer.add_hparams(odd, odd)  # type: ignore[arg-type]
+            writer.add_scalar(odd, odd, odd)  # type: ignore[arg-type]
+            writer.add_histogram(odd, odd, odd)  # type: ignore[arg-type]
+            writer.add_text(odd, odd, odd)  # type: ignore[arg-type]
+        assert client.statistics().values_added == 0
+    assert "None is no mapping of names to numbers" in caplog.text
+    assert SummaryWriter("x", category=3, client=client).logdir == "x"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("module", [THEIRS, "tensorboardX"])

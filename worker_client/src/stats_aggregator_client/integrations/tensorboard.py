@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +21,7 @@ from stats_aggregator_api import StatsAggregationMethod, StatsPropertyType
 from ..client import StatsClient
 from ..complaints import Complaints
 from .axes import Axes
-from .shared import default_client, script_name
+from .shared import default_client, facts_of, flat, script_name
 
 _REAL = ("torch.utils.tensorboard", "tensorboardX")
 
@@ -54,11 +55,17 @@ class SummaryWriter:
         """
         chosen = log_dir or logdir
         self.log_dir = os.fspath(chosen) if chosen else os.path.join("runs", script_name() + comment)
-        self._files = {"max_queue": max_queue, "flush_secs": flush_secs, "filename_suffix": filename_suffix}
+        self.logdir = self.log_dir
+        self._files = {
+            "purge_step": purge_step,
+            "max_queue": max_queue,
+            "flush_secs": flush_secs,
+            "filename_suffix": filename_suffix,
+        }
         self._axes = Axes(client or default_client(), category or category_of(self.log_dir), purge_step)
         self._facts: dict[str, Any] = {}
         self._real: Any = None
-        self._has_looked = False
+        self._has_looked, self._looking = False, Lock()
         self._complaints = Complaints()
 
     def add_scalar(self, tag: str, scalar_value: Any, global_step: Any = None, *_: Any, **__: Any) -> None:
@@ -69,8 +76,8 @@ class SummaryWriter:
         self, main_tag: str, tag_scalar_dict: Mapping[str, Any], global_step: Any = None, *_: Any, **__: Any
     ) -> None:
         """Add one value to each `main_tag/tag`."""
-        for tag, value in dict(tag_scalar_dict).items():
-            self.add_scalar(f"{main_tag}/{tag}", value, global_step)
+        for tag, value in flat(tag_scalar_dict, main_tag):
+            self.add_scalar(tag, value, global_step)
 
     def add_histogram(self, tag: str, values: Any, global_step: Any = None, *_: Any, **__: Any) -> None:
         """Add values, an array or tensor of any shape, to the distribution of `tag` at `global_step`."""
@@ -80,7 +87,7 @@ class SummaryWriter:
 
     def add_text(self, tag: str, text_string: str, *_: Any, **__: Any) -> None:
         """Tell a fact: a table of two columns in Markdown becomes its rows, other text stands as it is."""
-        self._tell({tag: _rows(text_string) or text_string})
+        self._tell({str(tag): _rows(text_string) or text_string})
 
     def add_hparams(
         self,
@@ -93,7 +100,7 @@ class SummaryWriter:
     ) -> None:
         """Tell hyperparameters, and add one value to each metric."""
         self._tell(hparam_dict)
-        for tag, value in dict(metric_dict).items():
+        for tag, value in flat(metric_dict):
             self.add_scalar(tag, value, global_step)
 
     def flush(self) -> None:
@@ -124,8 +131,9 @@ class SummaryWriter:
         """Return the method of a real SummaryWriter, or one that does nothing."""
         if not name.startswith("add_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if not self._has_looked:
-            self._has_looked, self._real = True, self._make_real()
+        with self._looking:  # another thread may be about to make it
+            if not self._has_looked:
+                self._real, self._has_looked = self._make_real(), True
         found: Callable[..., Any] | None = getattr(self._real, name, None)
         if found is not None:
             return found
@@ -147,8 +155,8 @@ class SummaryWriter:
                 self._complaints.once("real", "the SummaryWriter of %s cannot begin: %s", module, error)
         return None
 
-    def _tell(self, facts: Mapping[str, Any]) -> None:
-        self._facts.update(facts)
+    def _tell(self, facts: Any) -> None:
+        self._facts.update(facts_of(facts))
         self._axes.main.reporter.add_property(StatsPropertyType.HYPERPARAMETERS, self._facts)
 
 
