@@ -187,17 +187,20 @@ def test_calls_name_their_arguments_as_in_the_library(module: str) -> None:
         assert ours == names(getattr(theirs, call))[: len(ours)], call
 
 
-def test_what_is_wrong_with_the_environment_is_said_and_stops_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "variable", ["STATS_AGGREGATOR_ADDRESS", "STATS_AGGREGATOR_WORKER", "STATS_AGGREGATOR_RUN_ID"]
+)
+def test_what_is_wrong_with_the_environment_is_said_and_stops_nobody(variable: str) -> None:
     code = f"from {OURS} import SummaryWriter\nwith SummaryWriter() as w: w.add_scalar('a', 1.0, 1)"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "STATS_AGGREGATOR_ADDRESS": "nowhere"},
+        env={**os.environ, variable: "no\nname"},
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert done.returncode == 0
-    assert "no stats are sent: STATS_AGGREGATOR_ADDRESS is 'nowhere'" in done.stderr
+    assert f"no stats are sent: {variable} is 'no\\nname'" in done.stderr
 
 
 @pytest.mark.parametrize(

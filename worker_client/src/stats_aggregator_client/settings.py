@@ -58,8 +58,9 @@ def make_settings(
     found_address = _chosen("address", address, "STATS_AGGREGATOR_ADDRESS", environment)
     found_worker = _chosen("worker", worker, "STATS_AGGREGATOR_WORKER", environment)
     found_run = _chosen("run", run, "STATS_AGGREGATOR_RUN_ID", environment)
+    checked = check_address(found_address[0], found_address[1] or DEFAULT_ADDRESS)
     for setting, name in (found_worker, found_run):
-        if name is not None:
+        if name is not None and checked != OFF:  # whoever is off has no name
             check_name(setting, name)
     if not isinstance(buffer_bytes, int) or buffer_bytes < MIN_BUFFER_BYTES:
         raise SettingError("buffer_bytes", buffer_bytes, f"at least {MIN_BUFFER_BYTES} bytes are needed")
@@ -68,7 +69,6 @@ def make_settings(
     for setting, seconds in (("flush_interval_s", flush_interval_s), ("ack_timeout_s", ack_timeout_s)):
         _check_seconds(setting, seconds, 0.001)
     _check_seconds("close_timeout_s", close_timeout_s, 0.0)
-    checked = check_address(found_address[0], found_address[1] or DEFAULT_ADDRESS)
     return Settings(
         checked,
         found_worker[1],
