@@ -192,7 +192,7 @@ def test_where_the_environments_settings_are_wrong_the_training_goes_on(
     logger = Logger(None, [StatsKVWriter("PPO")])
     logger.record("x", 1.0)
     logger.dump(1)
-    assert "the stats of 'PPO' are not reported: STATS_AGGREGATOR_ADDRESS is 'nowhere'" in caplog.text
+    assert "no stats are sent: STATS_AGGREGATOR_ADDRESS is 'nowhere'" in caplog.text
 
 
 def test_a_callback_reports_from_an_off_policy_training_too(peer: Peer, client: StatsClient) -> None:

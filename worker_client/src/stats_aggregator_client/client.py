@@ -202,15 +202,26 @@ class StatsClient:
         for buffer in self._buffers.values():
             buffer.move_to(self._outbox)
 
+    def deliver(self, timeout: float) -> bool:
+        """Do as `flush`, less patiently where no daemon was ever there."""
+        return self.flush(self._patience_s(timeout))
+
     def finish(self) -> None:
         """Close at the end of the process: less patiently where no daemon was ever there."""
         if self._sender is not None:
-            bound_s = self._settings.close_timeout_s
-            session = self._sender.session
-            if not session.has_greeted:
-                self.flush(min(_NEVER_REACHED_S, bound_s))
-            # Somebody who takes a HELLO may only be slow to answer.
-            self.close(bound_s if session.has_greeted else 0.0)
+            self.close(self._patience_s(self._settings.close_timeout_s))
+
+    def _patience_s(self, timeout: float) -> float:
+        """Return how long to wait for a daemon: where none was ever there, it is given its second now."""
+        first = min(_NEVER_REACHED_S, timeout)
+        if self._has_greeted():
+            return timeout
+        self.flush(first)
+        # Somebody who takes a HELLO may only be slow to answer.
+        return timeout - first if self._has_greeted() else 0.0
+
+    def _has_greeted(self) -> bool:
+        return self._sender is not None and self._sender.session.has_greeted
 
     def _make_outbox(self) -> None:
         self._counts = Counts()

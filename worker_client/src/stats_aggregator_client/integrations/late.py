@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..client import StatsClient
-from ..complaints import LOGGER
-from ..default import default_client
-from ..errors import SettingError
-from ..null import NullBuffer
 from ..reporter import StatsReporter
 from ..settings import check_name
-
-_NEVER_REACHED_S = 1.0
+from .shared import default_client
 
 
 class LateReporter:
@@ -36,15 +31,10 @@ class LateReporter:
     def stats(self) -> StatsReporter:
         """The reporter; where the environment's settings are wrong, that is logged and it does nothing."""
         if self._reporter is None:
-            try:
-                client = self._client = self._given or default_client()
-                found = (
-                    StatsReporter(self.category, client) if self._writes else client.reporter(self.category)
-                )
-                self._reporter = found
-            except SettingError as error:
-                LOGGER.error("the stats of %r are not reported: %s", self.category, error)
-                self._reporter = StatsReporter.over(self.category, NullBuffer())
+            client = self._client = self._given or default_client()
+            self._reporter = (
+                StatsReporter(self.category, client) if self._writes else client.reporter(self.category)
+            )
         return self._reporter
 
     def deliver(self, timeout: float) -> bool:
@@ -52,14 +42,7 @@ class LateReporter:
 
         At most `timeout` seconds, and one second where no daemon is.
         """
-        if self._client is None:
-            return True
-        first = min(timeout, _NEVER_REACHED_S)
-        if self._client.flush(first):
-            return True
-        # Somebody who takes a greeting may only be slow to answer.
-        there = self._client.statistics().state in ("connected", "greeting")
-        return there and self._client.flush(timeout - first)
+        return self._client is None or self._client.deliver(timeout)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LateReporter:
         return self
