@@ -304,6 +304,8 @@ def test_it_is_copied_pickled_and_made_again_as_other_wrappers_are(peer: Peer, c
     assert isinstance(again, ReportEpisodes)
     without_client = pickle.loads(pickle.dumps(ReportEpisodes(Counting(3), "play")))
     assert isinstance(without_client, ReportEpisodes)
+    with pytest.raises(TypeError, match="'play' was given a client, which stays in its process"):
+        pickle.dumps(env)
     assert client.flush(20)
     assert sum(batch.steps for batch in peer.stored.batches("play")) == 3
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +17,13 @@ pytest.importorskip("stable_baselines3", reason="make test-integrations has Stab
 
 import gymnasium
 import torch
-from stable_baselines3 import DQN
+from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.logger import HParam, Logger, Video
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecMonitor, VecNormalize
 
 from stats_aggregator_api import StatsAggregationMethod, StatsPropertyType
 from stats_aggregator_client import StatsClient
+from stats_aggregator_client.integrations.allowance import Allowance
 from stats_aggregator_client.integrations.episodes import LENGTH, RETURN
 from stats_aggregator_client.integrations.gymnasium import ReportEpisodes
 from stats_aggregator_client.integrations.stable_baselines3 import StatsCallback, StatsKVWriter
@@ -169,6 +172,63 @@ def test_record_and_dump_mean_what_they_mean_to_the_logger(peer: Peer, client: S
         {"lr": 0.1, "algorithm": "PPO"},
     )
     assert client.statistics().not_numbers == 2
+
+
+class Odd:
+    """Has no shape to ask for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        raise RuntimeError("ask somebody else")
+
+
+def test_a_dump_ends_its_period_whatever_was_recorded(
+    peer: Peer, client: StatsClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = Logger(None, [StatsKVWriter("PPO", client=client)])
+    for step in (100, None, torch.tensor(300)):
+        logger.record("a", 1.0)
+        logger.record("odd", Odd())
+        logger.record("z", 2.0)
+        logger.dump(step)
+    assert client.flush(20)
+    assert peer.stored.values("PPO") == {"a": [1.0] * 3, "z": [2.0] * 3}
+    assert writes(peer) == [("Write", 100), ("Write", 100), ("Write", 300)]
+    assert caplog.messages == ["odd was not reported: RuntimeError: ask somebody else"]
+
+
+@pytest.mark.parametrize("vector", [DummyVecEnv, SubprocVecEnv])
+def test_an_attribute_that_no_environment_has_ends_no_training(
+    peer: Peer, client: StatsClient, vector: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    env = VecNormalize(VecMonitor(vector([lambda: Difficult(gymnasium.make("CartPole-v1"), 2.0)] * 2)))
+    attributes = ["absent", "difficulty"]
+    model = PPO("MlpPolicy", env, n_steps=8, batch_size=16, n_epochs=1)
+    model.learn(32, callback=StatsCallback("own", client=client, attributes=attributes))
+    assert peer.stored.values("own") == {"Env/difficulty": [2.0] * 4}
+    assert caplog.messages == [
+        "a step of 'own' was not reported: AttributeError: not every environment has 'absent'"
+    ]
+    env.close()
+
+
+class Waits(ReportEpisodes):
+    """Takes its time to deliver."""
+
+    def deliver_stats(self, timeout: Any = 5.0) -> bool:
+        left.append(float(timeout))
+        return super().deliver_stats(timeout)
+
+
+left: list[float] = []
+
+
+def test_environments_of_one_process_share_the_time_to_deliver(peer: Peer, client: StatsClient) -> None:
+    env = DummyVecEnv([lambda: Waits(gymnasium.make("CartPole-v1"), "play", client=client)] * 3)
+    PPO("MlpPolicy", env, n_steps=8, batch_size=8, n_epochs=1).learn(24, callback=StatsCallback("own"))
+    assert 5 > left[0] > left[1] > left[2] > 0
+    assert 0 <= float(pickle.loads(pickle.dumps(Allowance(7)))) < 7
+    assert float(Allowance(0)) == 0
 
 
 def test_a_training_begun_anew_rewinds_and_a_dump_without_a_step_does_not(

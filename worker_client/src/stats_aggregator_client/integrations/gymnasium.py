@@ -11,7 +11,7 @@ Disabled   not before `reset(options={"reset_mask": ...})`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import gymnasium
 import numpy as np
@@ -74,7 +74,7 @@ class ReportEpisodes(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         self._episodes.attempt(self._watch, *answer[1:])
         return answer
 
-    def deliver_stats(self, timeout: float = 5.0) -> bool:
+    def deliver_stats(self, timeout: SupportsFloat = 5.0) -> bool:
         """Wait at most `timeout` seconds until all that was reported is stored; return whether it is."""
         return self._episodes.deliver(timeout)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsFloat
 
 from ..client import StatsClient
 from ..reporter import StatsReporter
@@ -37,16 +37,21 @@ class LateReporter:
             )
         return self._reporter
 
-    def deliver(self, timeout: float) -> bool:
+    def deliver(self, timeout: SupportsFloat) -> bool:
         """Wait until all is acknowledged that was reported; return whether it is.
 
         At most `timeout` seconds, and one second where no daemon is.
         """
-        return self._client is None or self._client.deliver(timeout)
+        return self._client is None or self._client.deliver(float(timeout))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LateReporter:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        # Elsewhere there is another default client; one that was given cannot go there, and says so.
+        # Elsewhere there is another default client; one that was given cannot go there.
+        if self._given is not None:
+            raise TypeError(
+                f"what reports {self.category!r} was given a client, which stays in its process: set "
+                "STATS_AGGREGATOR_ADDRESS instead, or make it there"
+            )
         return {**self.__dict__, "_client": None, "_reporter": None}

@@ -12,8 +12,10 @@ from stable_baselines3.common.logger import HParam, KVWriter
 
 from stats_aggregator_api import StatsAggregationMethod, StatsPropertyType
 
+from ..arguments import to_step
 from ..client import StatsClient
 from ..complaints import Complaints
+from .allowance import Allowance
 from .episodes import EpisodeReporter, Keys
 from .gymnasium import ReportEpisodes
 from .late import LateReporter
@@ -41,17 +43,19 @@ class StatsKVWriter(KVWriter):  # type: ignore[misc] # of a package that mypy do
         self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
     ) -> None:
         """Report the values of one dump, and end the period."""
-        try:
-            if 0 < step < self._step:
-                self._late.stats.rewind(int(step))
-                self._step = 0
-            for key, value in key_values.items():
+        said = to_step(step) or 0
+        if 0 < said < self._step:
+            self._late.stats.rewind(said)
+            self._step = 0
+        for key, value in key_values.items():
+            try:
                 if FORMAT not in (key_excluded.get(key) or ()):
                     self._add(key, value)
-            self._step = max(self._step, int(step))
-            self._late.stats.write_stats(self._step)
-        except Exception as error:  # noqa: BLE001 - whatever was recorded, the training goes on
-            self._complaints.once("write", "a dump was not reported: %s: %s", type(error).__name__, error)
+            except Exception as error:  # noqa: BLE001 - whatever was recorded, the training goes on
+                text = "%s was not reported: %s: %s"
+                self._complaints.once(key, text, key, type(error).__name__, error)
+        self._step = max(self._step, said)
+        self._late.stats.write_stats(self._step)
 
     def close(self) -> None:
         """Do nothing: what waits is delivered in the background, and at the end of the process."""
@@ -94,7 +98,8 @@ class StatsCallback(BaseCallback):  # type: ignore[misc] # of a package that myp
         return True
 
     def _on_rollout_end(self) -> None:
-        self._episodes.attempt(self._add_attributes)
+        for name in self._attributes:
+            self._episodes.attempt(self._add_attribute, name)
 
     def _on_training_end(self) -> None:
         self._episodes.attempt(self._deliver)
@@ -106,14 +111,17 @@ class StatsCallback(BaseCallback):  # type: ignore[misc] # of a package that myp
             if done:
                 episodes.add_infos(episodes.episode_keys, info)
 
-    def _add_attributes(self) -> None:
-        for name in self._attributes:
-            for value in self.training_env.get_attr(name):
-                self._episodes.stats.add_stat(f"Env/{name}", value)
+    def _add_attribute(self, name: str) -> None:
+        # Asked before: the process of an environment that has no such attribute would die of get_attr.
+        if not self.training_env.has_attr(name):
+            raise AttributeError(f"not every environment has {name!r}")
+        for value in self.training_env.get_attr(name):
+            self._episodes.stats.add_stat(f"Env/{name}", value)
 
     def _deliver(self) -> None:
-        env = self.training_env
+        env, timeout = self.training_env, Allowance(_DELIVER_S)
         wrapped = [index for index, is_ours in enumerate(env.env_is_wrapped(ReportEpisodes)) if is_ours]
         if wrapped:
-            env.env_method("deliver_stats", _DELIVER_S, indices=wrapped)
-        self._episodes.deliver(_DELIVER_S)
+            # Those of one process wait one after the other, all together for as long as one.
+            env.env_method("deliver_stats", timeout, indices=wrapped)
+        self._episodes.deliver(timeout)
