@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from stats_aggregator_client import StatsAggregationMethod, StatsClient
+from stats_aggregator_client.wire import decode_series
 from tests.integrations.pages import snippets, summaries_of
+from tests.worker_client.peer import Peer
 
 pytest.importorskip("torchrl")
 
@@ -66,3 +70,27 @@ def test_videos_and_images_go_to_a_real_writer(tmp_path: Path) -> None:
         logger.experiment.add_image("frame", torch.zeros(3, 2, 2), 1)
         logger.close()
     assert list((tmp_path / "files").glob("events.out.tfevents*"))
+
+
+def test_several_values_are_a_distribution_and_one_is_a_number() -> None:
+    import torch
+
+    from stats_aggregator_client.integrations.torchrl import StatsLogger
+
+    with Peer() as peer:
+        with StatsClient(peer.address) as client:
+            logger = StatsLogger("rl", client=client)
+            for several in (torch.rand(3), np.ones(3), [1.0, 2.0, 3.0]):
+                logger.log_scalar("several", several, step=1)
+            for one in (torch.ones(1, 1), torch.ones(()), np.ones(1), 1):
+                logger.log_scalar("one", one, step=1)
+            logger.log_scalar("none", None, step=1)
+        (batch,) = peer.stored.batches("rl")
+        assert dict(decode_series(batch.series)) == {
+            "several": StatsAggregationMethod.HISTOGRAM,
+            "one": StatsAggregationMethod.AVERAGE,
+        }
+        assert {key: len(values) for key, values in peer.stored.values("rl").items()} == {
+            "several": 9,
+            "one": 4,
+        }

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stats_aggregator_client import StatsClient
+from stats_aggregator_client import StatsAggregationMethod, StatsClient
 from stats_aggregator_client.integrations import wandb
-from stats_aggregator_client.wire import Property
+from stats_aggregator_client.wire import Property, decode_series
 from tests.integrations.pages import snippets, summaries_of
 from tests.integrations.wandb_records import history
 from tests.worker_client.peer import Peer, Stored
@@ -89,8 +89,15 @@ def test_what_is_logged_pools_by_step_and_nests_by_slashes(caplog: pytest.LogCap
             wandb.log({"a": {"b": 5.0}}, step=4)
             wandb.log({"e": np.ones(3), "f": wandb.Histogram([1.0, 2.0])}, step=5)
             wandb.log_metrics({"g": 1.0}, step=5)
-            wandb.log_scalar("h", 2.0, 5)
+            wandb.log_scalar("h", np.full((1, 1), 2.0), 5)
             assert run.step == 5
+        methods = {
+            key: method for batch in peer.stored.batches() for key, method in decode_series(batch.series)
+        }
+        assert [key for key, method in methods.items() if method == StatsAggregationMethod.HISTOGRAM] == [
+            "e",
+            "f",
+        ]
         assert periods_of(peer.stored) == {
             "ppo": [
                 (3, {"a/b": [1.0, 3.0], "a/c/d": [2.0]}),

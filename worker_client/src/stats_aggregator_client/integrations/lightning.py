@@ -26,7 +26,7 @@ class StatsLogger(_Logger):  # type: ignore[misc] # of a package that a client n
 
     def __init__(self, name: str | None = None, client: StatsClient | None = None) -> None:
         super().__init__()
-        self._name = name or script_name()
+        self._name = str(name or script_name())
         self._client = client
         self._writer: SummaryWriter | None = None
 

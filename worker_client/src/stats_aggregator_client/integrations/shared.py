@@ -14,6 +14,7 @@ from ..client import StatsClient
 from ..complaints import LOGGER, Complaints, shown
 from ..default import default_client as configured_client
 from ..errors import SettingError
+from ..floats import to_float
 from .axes import Axes
 
 MAX_DEPTH = 32
@@ -40,12 +41,17 @@ def add_all(axes: Axes, values: Any, step: Any) -> None:
         if isinstance(value, Nothing):
             continue
         reporter = axes.at(key, step)
-        if getattr(value, "ndim", 0) or isinstance(value, (list, tuple)):
+        if is_several(value):
             value = value.detach() if hasattr(value, "detach") else value
             value = value.cpu() if hasattr(value, "cpu") else value
             reporter.add_stats(key, value, StatsAggregationMethod.HISTOGRAM)
         else:
             reporter.add_stat(key, value)
+
+
+def is_several(value: Any) -> bool:
+    """Return whether it is a list, or an array or tensor of other than one number."""
+    return isinstance(value, (list, tuple)) or bool(getattr(value, "ndim", 0) and to_float(value) is None)
 
 
 def flat(values: Any, above: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

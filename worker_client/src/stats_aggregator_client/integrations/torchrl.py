@@ -7,7 +7,7 @@ from typing import Any
 from torchrl.record.loggers.common import Logger
 
 from ..client import StatsClient
-from .shared import facts_of, flat
+from .shared import facts_of, flat, is_several
 from .tensorboard import SummaryWriter
 
 
@@ -23,7 +23,7 @@ class StatsLogger(Logger):  # type: ignore[misc] # of a package that a client ne
 
     def log_scalar(self, name: str, value: Any, step: int | None = None) -> None:
         """Add one number; several, as of a tensor, to a distribution."""
-        if isinstance(value, (list, tuple)):
+        if is_several(value):
             self.log_histogram(name, value, step=step)
         else:
             self.experiment.add_scalar(name, value, step)
