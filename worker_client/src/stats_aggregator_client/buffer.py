@@ -170,9 +170,7 @@ class CategoryBuffer:
         self._closing = Closing.WRITE
         checked = self._step = self._checked(step, "write_stats", self._step) or 0
         self._note(Note(0, Kind.WRITE, checked))
-        for column in self.columns.all:
-            if column.history:
-                column.history = array("d")
+        self.columns.forget_history()
 
     @whole
     def rewind(self, step: Any) -> None:
@@ -248,15 +246,6 @@ class CategoryBuffer:
             values, aggregation = self.columns.look(key)
             limit = self._outbox.history.limit()
         return summarize(values[-limit:], aggregation)
-
-    def waiting_values(self) -> int:
-        """Return how many values are not cut yet."""
-        with self._door.lock:
-            return sum(len(column) + len(column.cold) for column in self.columns.all)
-
-    def hot_values(self) -> int:
-        """Return how many values were added and not counted yet."""
-        return sum(map(len, list(self.columns.all)))
 
     def _put(self, group: list[Column], first_ns: int, last_ns: int, *, moves_step: bool) -> None:
         series = tuple([column.name for column in group])

@@ -133,10 +133,10 @@ class StatsClient:
         session = self._sender.session if self._sender else None
         state = session.state if session else State.ABSENT
         with outbox.door.lock:
-            added = counts.added + sum(buffer.hot_values() for buffer in self._buffers.values())
+            added = counts.added + sum(buffer.columns.hot_values() for buffer in self._buffers.values())
             settled = counts.acked + counts.lost + counts.uncertain + counts.rejected
             pending = added - settled
-            uncut = sum(buffer.waiting_values() for buffer in self._buffers.values())
+            uncut = sum(buffer.columns.waiting_values() for buffer in self._buffers.values())
             pending_bytes = outbox.unsent_bytes + outbox.unacked_bytes + 8 * uncut
         off_or_closed = "off" if self._settings.off else "closed" if self._closed else None
         return ClientStatistics(

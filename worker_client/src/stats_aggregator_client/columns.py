@@ -84,6 +84,20 @@ class Columns:
                 del column[:count]
         return sum([column.settle() for column in self.all])
 
+    def hot_values(self) -> int:
+        """Return how many values were added and not made compact yet."""
+        return sum(map(len, list(self.all)))
+
+    def waiting_values(self) -> int:
+        """Return how many values were added and not cut yet. Nobody cuts meanwhile."""
+        return sum(len(column) + len(column.cold) for column in list(self.all))
+
+    def forget_history(self) -> None:
+        """Forget what was cut: a WRITE came."""
+        for column in self.all:
+            if column.history:
+                column.history = array("d")
+
     def clear(self) -> None:
         """Forget all series; the tables stay the same objects."""
         for table in self.tables:
