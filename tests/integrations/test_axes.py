@@ -15,6 +15,7 @@ import pytest
 from stats_aggregator_client import StatsClient
 from stats_aggregator_client.integrations import axes as module
 from stats_aggregator_client.integrations.axes import Axes
+from stats_aggregator_client.wire import Property
 from tests.worker_client.peer import Peer
 from tests.worker_client.periods import periods_of
 
@@ -113,6 +114,41 @@ def test_a_training_that_begins_again_in_the_process_is_drawn_again() -> None:
             *((step, {"a": [2.0], "b": [2.0]}) for step in (10, 20, 30)),
         ]
     }
+
+
+def left(*writers: tuple[tuple[str, int, float], ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the periods that writers one after the other come to, and the latest number told by category."""
+    with Peer() as peer:
+        with StatsClient(peer.address) as client:
+            for number, values in enumerate(writers):
+                axes = Axes(client, "c")
+                axes.tell({"number": number})
+                for tag, step, value in values:
+                    axes.at(tag, step).add_stat(tag, value)
+                axes.leave()
+        told = [(m.category, m.value["number"]) for m in peer.stored.messages if isinstance(m, Property)]
+        return periods_of(peer.stored), dict(told)
+
+
+def test_a_writer_that_begins_behind_one_that_was_closed_is_of_another_training() -> None:
+    seeds = [[(tag, step, seed) for step in (1, 2) for tag in ("loss", "eval/x")] for seed in (0.0, 1.0, 2.0)]
+    found, told = left(*map(tuple, seeds))
+    curves = [[(step, {"loss": [seed], "eval/x": [seed]}) for step in (1, 2)] for seed in (0.0, 1.0, 2.0)]
+    assert found == {"c": curves[0], "c/2": curves[1], "c/3": curves[2]}
+    assert told == {"c": 0, "c/2": 1, "c/3": 2}
+
+
+def test_a_writer_that_begins_further_goes_on_with_what_the_one_before_it_knew() -> None:
+    def epoch(number: int) -> tuple[tuple[str, int, float], ...]:
+        return ("a", 100 * number, 1.0), ("epoch/x", number, 2.0)
+
+    found, told = left(epoch(1), epoch(2), (*epoch(3)[::-1],), (("new/x", 1, 3.0),))
+    assert found == {
+        "c": [(100 * number, {"a": [1.0]}) for number in (1, 2, 3)],
+        "c/epoch": [(number, {"epoch/x": [2.0]}) for number in (1, 2, 3)],
+        "c/new": [(1, {"new/x": [3.0]})],
+    }
+    assert told == {"c": 3}
 
 
 def test_a_resumed_training_goes_on_from_its_step_and_so_does_each_counter() -> None:

@@ -21,7 +21,7 @@ class Steps:
     period has several, and ends with the last of them.
     """
 
-    __slots__ = ("_due_ns", "_lock", "_now_ns", "_rewind", "_write", "at", "is_open")
+    __slots__ = ("_due_ns", "_lock", "_now_ns", "_rewind", "_write", "at", "is_open", "left")
 
     def __init__(
         self,
@@ -37,6 +37,8 @@ class Steps:
         """The step that values are of, where any is known."""
         self.is_open = False
         """Whether values may have come since the last WRITE."""
+        self.left: Any = None
+        """What somebody who is done with the category left for who comes next."""
 
     def reach(self, step: int) -> bool:
         """Let the values that follow be of `step`; return False where it shares the period of the one before.

@@ -13,12 +13,17 @@ which they were logged, in the first category.
 A tag that is behind **itself** is no other counter. Environments that are a few steps apart, or threads, log
 so: such a value counts to the step that its category is at. Where it goes back to the first step it ever had,
 training has begun again, and the axis goes back with it.
+
+A writer that is made where one before it in the process was closed goes on with what that one knew. But where
+its first tag is behind itself, it is of another training, as of the next seed: then all of it goes to
+`CATEGORY/2`, and so on.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from stats_aggregator_api import StatsPropertyType
 from stats_aggregator_api.names import MAX_NAME_BYTES, UNSEEN
 
 from ..arguments import to_step
@@ -61,7 +66,9 @@ class Axes:
         self._axes: dict[str, Axis] = {}
         self._places: dict[str, _Place] = {}
         self._complaints = Complaints()
+        self._facts: Any = None
         self.main = self._axis(self._category)
+        self._follows = self._begins is None and self.main.buffer.steps.left is not None
         if self._begins is not None:
             self.main.buffer.steps.rewind(self._begins)
 
@@ -92,7 +99,35 @@ class Axes:
         for axis in list(self._axes.values()):
             axis.buffer.steps.end()
 
+    def leave(self) -> None:
+        """End the period of the step that each axis is at, as the last of this writer."""
+        self.end()
+        self.main.buffer.steps.left = self._places
+
+    def tell(self, facts: Any) -> None:
+        """Tell hyperparameters."""
+        self._facts = facts
+        if not self._follows:
+            self.main.reporter.add_property(StatsPropertyType.HYPERPARAMETERS, facts)
+
+    def _begin(self, tag: str, step: int) -> None:
+        """Let the first step of this writer say whether it goes on where one before it ended."""
+        self._follows, first = False, self._category
+        for number in range(2, MAX_AXES):
+            self._places = self.main.buffer.steps.left or {}
+            if tag not in self._places or step >= self._places[tag].last:
+                break
+            self._category = category_name(f"{first}/{number}")
+            self.main = self._axis(self._category)
+        for place in self._places.values():
+            self._axes[place.axis.reporter.category] = place.axis
+        if self._facts is not None:
+            self.tell(self._facts)
+
     def _moved(self, tag: str, place: _Place | None, step: int) -> StatsReporter:
+        if self._follows:
+            self._begin(tag, step)
+            place = self._places.get(tag)
         if place is None:
             if len(self._places) >= MAX_TAGS:
                 self._places.pop(next(iter(self._places)), None)

@@ -16,7 +16,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any
 
-from stats_aggregator_api import StatsAggregationMethod, StatsPropertyType
+from stats_aggregator_api import StatsAggregationMethod
 
 from ..client import StatsClient
 from ..complaints import Complaints
@@ -111,7 +111,7 @@ class SummaryWriter:
 
     def close(self) -> None:
         """End the step. What waits is delivered meanwhile, at the latest when the process ends."""
-        self._axes.end()
+        self._axes.leave()
         if self._real is not None:
             self._real.close()
 
@@ -157,7 +157,7 @@ class SummaryWriter:
 
     def _tell(self, facts: Any) -> None:
         self._facts.update(facts_of(facts))
-        self._axes.main.reporter.add_property(StatsPropertyType.HYPERPARAMETERS, self._facts)
+        self._axes.tell(self._facts)
 
 
 def category_of(log_dir: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from stats_aggregator_api import StatsAggregationMethod, StatsPropertyType
+from stats_aggregator_api import StatsAggregationMethod
 
 from ..arguments import to_step
 from ..client import StatsClient
@@ -37,7 +37,7 @@ class Run:
         self.project, self.name, self.group = project, name, group
         self.id = name or group or project or script_name()
         self._axes = Axes(client or default_client(), group or name or project or script_name())
-        self.config = Config(self._tell, config)
+        self.config = Config(self._axes.tell, config)
         self.step = 0
         """The step of the next `log` without one."""
         self.summary = Summary(self._sum_up)
@@ -74,7 +74,7 @@ class Run:
     def finish(self, *_: Any, **__: Any) -> None:
         """End the step. What waits is delivered meanwhile, at the latest when the process ends."""
         global run
-        self._axes.end()
+        self._axes.leave()
         if run is self:
             run = None
 
@@ -90,9 +90,6 @@ class Run:
         if name.startswith("_"):
             raise AttributeError(name)
         return left_out(name)
-
-    def _tell(self, facts: dict[str, Any]) -> None:
-        self._axes.main.reporter.add_property(StatsPropertyType.HYPERPARAMETERS, facts)
 
     def _sum_up(self, facts: Mapping[str, Any]) -> None:
         add_all(self._axes, facts, self.step)
