@@ -20,7 +20,7 @@ from stats_aggregator_client import StatsAggregationMethod, StatsClient
 from stats_aggregator_client.integrations import wandb
 from stats_aggregator_client.wire import Property, decode_series
 from tests.integrations.pages import snippets, summaries_of
-from tests.integrations.wandb_records import history
+from tests.integrations.wandb_records import rows
 from tests.worker_client.peer import Peer, Stored
 from tests.worker_client.periods import periods_of
 
@@ -57,9 +57,7 @@ def test_steps_are_those_of_the_library(tmp_path: Path) -> None:
     code = SCRIPT.format(module="wandb", directory=directory)
     settings = 'import os; os.environ.update(WANDB_MODE="offline", WANDB_SILENT="true")\n'
     subprocess.run([sys.executable, "-c", settings + code], cwd=tmp_path, check=True, timeout=100)
-    theirs = [
-        {key: row[key] for key in ("_step", "loss", "return") if key in row} for row in history(tmp_path)
-    ]
+    theirs = [{key: row[key] for key in ("_step", "loss", "return") if key in row} for row in rows(tmp_path)]
     ours = summaries_of(
         SCRIPT.format(module="stats_aggregator_client.integrations.wandb", directory=directory), tmp_path
     )

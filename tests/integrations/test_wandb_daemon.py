@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("wandb", reason="no wandb here: `make test-integrations` has it")
 
 from stats_aggregator_client import StatsClient
-from tests.integrations.test_wandb import rows
+from tests.integrations.wandb_records import rows
 from tests.system.daemons import Daemon, wait_until
 
 
