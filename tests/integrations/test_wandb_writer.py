@@ -1,9 +1,7 @@
 """The W&B writer with the real package: files read back by W&B's own command, uploads by a server."""
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,13 +12,12 @@ pytest.importorskip("wandb", reason="no wandb here: `make test-integrations` has
 
 from stats_aggregator_api import PeriodSummaries, StatsAggregationMethod, StatsPropertyType
 from stats_aggregator_api.testing import check_writer, example_period, summarize
-from stats_aggregator_wandb.errors import NotOpenedError, UnconfirmedError
 from stats_aggregator_wandb.options import WandbOptions, wandb_id
 from stats_aggregator_wandb.rows import histogram, row
-from stats_aggregator_wandb.session import log_files
 from stats_aggregator_wandb.writer import WandbWriter, writers
 from stats_aggregator_writers.errors import OptionError
 from tests.integrations.wandb_child import CATEGORY, RUN, period
+from tests.integrations.wandb_records import files, records, rows
 from tests.integrations.wandb_server import WandbServer
 
 ROOT = Path(__file__).parents[2]
@@ -48,35 +45,12 @@ def child(directory, mode, ordinals, end="close", server=None, timeout=90):
     return done.stdout + done.stderr
 
 
-def records(path, kind):
-    """What W&B's own command reads in a file."""
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-    return [record[kind] for record in found if record["type"] == kind]
-
-
-def rows(directory, run=RUN):
-    return [record["item"] for path in log_files(str(directory), run) for record in records(path, "history")]
-
-
 def steps(found):
     return [line[f"{CATEGORY}/Step"] for line in found]
 
 
 def write(writer, values):
     writer.write_stats(values.period.category, values, values.period.step)
-
-
-def write_until_taken(writer, values):
-    failures = []
-    for _ in range(5):
-        try:
-            write(writer, values)
-            return failures
-        except OSError as error:
-            failures.append(error)
-    raise AssertionError(failures)
 
 
 def test_it_keeps_the_contract():
@@ -111,7 +85,7 @@ def test_headlines_extras_and_buckets_are_read_back_from_the_run(tmp_path):
     bins = found["3DBall/length_hist.bins"]
     assert len(bins) == 4
     assert (bins[0], bins[-1]) == (5.0, 9.0)
-    (path,) = log_files(str(tmp_path), RUN)
+    (path,) = files(tmp_path)
     (run,) = records(path, "run")
     assert (run["run_id"], run["project"], run["run_group"]) == (RUN, "balls", "team")
     assert {"lr": 1e-3, "net": {"layers": [64, 64]}} in [
@@ -123,7 +97,7 @@ def test_headlines_extras_and_buckets_are_read_back_from_the_run(tmp_path):
 
 def test_each_category_has_its_own_x_axis_and_a_step_that_goes_back_is_kept(tmp_path):
     writer = WandbWriter(RUN, str(tmp_path), WandbOptions(mode="offline"))
-    order = [("a", 1, 100), ("b/c", 1, 5), ("a", 2, 50), ("b/c", 2, 6), ("a", 3, 200)]
+    order = [("a", 1, 100), ("b/c", 1, 5), ("a", 2, 50), ("b/c", 2, 6), ("a", 3, 200), ("v1.0", 1, 7)]
     for category, ordinal, step in order:
         found = {"value": summarize([float(step)])}
         write(writer, PeriodSummaries(example_period(category, ordinal, step=step), found))
@@ -131,14 +105,31 @@ def test_each_category_has_its_own_x_axis_and_a_step_that_goes_back_is_kept(tmp_
     found = rows(tmp_path)
     assert [line["a/Step"] for line in found if "a/Step" in line] == [100, 50, 200]
     assert [line["b%2Fc/value"] for line in found if "b%2Fc/Step" in line] == [5, 6]
-    assert [line["_step"] for line in found] == [0, 1, 2, 3, 4]
-    (path,) = log_files(str(tmp_path), RUN)
+    assert [line["_step"] for line in found] == [0, 1, 2, 3, 4, 5]
+    # A dot leads into what is nested where a metric is defined: W&B would add a column of its own.
+    assert {name for name in found[-1] if not name.startswith("_")} == {"v1.0/Step", "v1.0/value"}
+    (path,) = files(tmp_path)
     globs = {
         metric["glob_name"]: metric["step_metric"]
         for metric in records(path, "metric")
         if "step_metric" in metric and "glob_name" in metric
     }
-    assert globs == {"a/*": "a/Step", "b%2Fc/*": "b%2Fc/Step"}
+    assert globs == {
+        "a/*": "a/Step",
+        "b%2Fc/*": "b%2Fc/Step",
+        r"v1\.0/*": r"v1\.0/Step",
+    }
+
+
+def test_hyperparameters_that_no_row_comes_after_are_in_the_config_too(tmp_path):
+    writer = WandbWriter(RUN, str(tmp_path), WandbOptions(mode="offline"))
+    write(writer, period(1))
+    writer.add_property(CATEGORY, StatsPropertyType.HYPERPARAMETERS, {"lr": 1e-3})
+    writer.close()
+    (path,) = files(tmp_path)
+    assert {"hyperparameters": {"lr": 1e-3}} in [
+        record["update"].get(CATEGORY) for record in records(path, "config")
+    ]
 
 
 def test_what_a_call_took_survives_a_kill_and_is_not_written_again(tmp_path):
@@ -146,7 +137,7 @@ def test_what_a_call_took_survives_a_kill_and_is_not_written_again(tmp_path):
     assert steps(rows(tmp_path)) == [10, 20]
     child(tmp_path, "offline", "2,3")
     child(tmp_path, "offline", "3,4", "kill")
-    assert len(log_files(str(tmp_path), RUN)) == 3
+    assert len(files(tmp_path)) == 3
     assert steps(rows(tmp_path)) == [10, 20, 30, 40]
 
 
@@ -162,7 +153,7 @@ def test_online_the_same_run_goes_on_after_a_restart(tmp_path, server):
     assert steps(found) == [10, 20, 30]
     assert [line["_step"] for line in found] == [0, 1, 2]
     assert server.configs[RUN][CATEGORY]["value"] == {"hyperparameters": {"lr": 1e-3}}
-    assert all(os.path.exists(f"{path}.synced") for path in log_files(str(tmp_path), RUN))
+    assert all(os.path.exists(f"{path}.synced") for path in files(tmp_path))
 
 
 def test_what_a_killed_process_did_not_upload_the_next_one_does(tmp_path, server):
@@ -174,7 +165,7 @@ def test_what_a_killed_process_did_not_upload_the_next_one_does(tmp_path, server
 
 def test_a_row_that_a_crash_tore_does_not_hold_up_the_others(tmp_path, server):
     child(tmp_path, "offline", "1,2", "kill")
-    (path,) = log_files(str(tmp_path), RUN)
+    (path,) = files(tmp_path)
     os.truncate(path, os.path.getsize(path) - 5)
     child(tmp_path, "online", "2,3", server=server)
     assert steps(server.history(RUN)) == [10, 20, 30]
@@ -188,53 +179,6 @@ def test_what_the_server_refused_is_uploaded_at_the_next_start(tmp_path, server)
     server.refusal = 0
     child(tmp_path, "online", "3", server=server)
     assert steps(server.history(RUN)) == [10, 20, 30]
-
-
-def test_no_server_is_an_error_that_the_daemon_waits_out(tmp_path, monkeypatch):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and does not listen
-        monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
-        import wandb
-
-        wandb.teardown()  # it has read the environment before
-        writer = WandbWriter(RUN, str(tmp_path), WandbOptions(timeout_s=2.0))
-        with pytest.raises(OSError, match="run-1") as error:
-            write(writer, period(1))
-        assert error.type is NotOpenedError
-        writer.close()
-    wandb.teardown()
-
-
-def test_it_goes_on_when_w_and_bs_own_process_is_killed(tmp_path):
-    writer = WandbWriter(RUN, str(tmp_path), WandbOptions(mode="offline", timeout_s=1.0))
-    write(writer, period(1))
-    for process in wandb_processes():
-        os.kill(process, signal.SIGKILL)
-    failures = write_until_taken(writer, period(2))
-    assert isinstance(failures[0], UnconfirmedError | ConnectionError)
-    write(writer, period(3))
-    writer.close()
-    assert steps(rows(tmp_path)) == [10, 20, 30]
-
-
-def test_a_row_is_in_the_file_when_the_call_returns_whatever_becomes_of_w_and_bs_process(tmp_path):
-    writer = WandbWriter(RUN, str(tmp_path), WandbOptions(mode="offline", timeout_s=5.0))
-    write(writer, period(1))
-    processes = wandb_processes()
-    write(writer, period(2))
-    for process in processes:
-        os.kill(process, signal.SIGKILL)
-    assert steps(rows(tmp_path)) == [10, 20]
-    write_until_taken(writer, period(3))  # as the daemon would
-    writer.close()
-
-
-def wandb_processes():
-    found = subprocess.run(
-        ["ps", "-o", "pid=,comm=", "--ppid", str(os.getpid())], capture_output=True, text=True
-    )
-    return [int(line.split()[0]) for line in found.stdout.splitlines() if "wandb-core" in line]
 
 
 def test_many_buckets_are_merged_and_no_value_is_lost():
@@ -267,6 +211,7 @@ def test_ids_are_legal_and_differ_for_different_runs():
         ({"extra": ["median"]}, "p95"),
         ({"extra": "std"}, "list of strings"),
         ({"project": ""}, "project"),
+        ({"project": "a/b"}, "cannot contain"),
         ({"timeout_s": 0}, "above 0"),
     ],
 )

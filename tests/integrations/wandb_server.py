@@ -26,6 +26,8 @@ class WandbServer(ThreadingHTTPServer):
         self.refusal = 0
         """The status that every upload of history is answered with, unless 0."""
         self.refused = 0
+        self.outage = 0
+        """The status that all is answered with, unless 0."""
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
@@ -56,7 +58,9 @@ class _Request(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self._body()
-        if self.path.endswith("/file_stream"):
+        if self.server.outage:
+            self._answer({"errors": [{"message": "no"}]}, self.server.outage)
+        elif self.path.endswith("/file_stream"):
             self._file_stream(json.loads(body))
         elif self.path.endswith("/graphql"):
             asked = json.loads(body)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import glob
 import logging
 import os
-import threading
+import shutil
 from collections import OrderedDict
 from typing import Any
 
 import wandb
-from wandb.sdk.mailbox import MailboxClosedError
 
 from .errors import NotOpenedError
 from .options import WandbOptions, wandb_id
 from .rows import STEP_KEY, prefix
+from .service import Service
 from .transaction_log import TransactionLog
 from .upload import is_uploaded, mark_uploaded, upload, wait_for_end, was_taken
 
@@ -31,8 +31,6 @@ os.environ.setdefault("WANDB_SILENT", "true")
 # It logs each failure with its traceback, which the daemon would show at each attempt; its files have it too.
 logging.getLogger("wandb").propagate = False
 logging.getLogger("wandb").addHandler(logging.NullHandler())
-
-_OPENING = threading.Lock()
 
 
 def settings(options: WandbOptions) -> wandb.Settings:
@@ -69,11 +67,12 @@ class Session:
         earlier = log_files(directory, run)
         self._ids = _ids_in(earlier)
         for path in earlier if self._online else ():
-            if not is_uploaded(path):
+            if not is_uploaded(path) and any(TransactionLog(path).period_ids()):
                 upload(path)
         self._defined: set[str] = set()
         os.makedirs(directory, exist_ok=True)
-        self._run = _open(run, directory, options)
+        self._service = _open(run, directory, options)
+        self._run = self._service.run
         self._log = TransactionLog(self._run.settings.sync_file)
         _unlink_shared_log(os.path.join(os.path.dirname(self._log.path), "logs", "debug-core.log"))
 
@@ -96,12 +95,18 @@ class Session:
         wait_for_end(self._log.path)
         if self._online and was_taken(self._log.path):
             mark_uploaded(self._log.path)
+        self._service.end()
+
+    def abandon(self) -> None:
+        """End it after a failure, so that no row is written late; the next session finds what stands."""
+        self._service.kill()
 
     def _define(self, category: str) -> None:
         if category not in self._defined:
-            step = prefix(category) + STEP_KEY
-            self._run.define_metric(step, hidden=True)
-            self._run.define_metric(prefix(category) + "*", step_metric=step)
+            # Here, and not in rows, a dot leads into what is nested; prefixes have no backslash of their own.
+            start = prefix(category).replace(".", r"\.")
+            self._run.define_metric(start + STEP_KEY, hidden=True)
+            self._run.define_metric(start + "*", step_metric=start + STEP_KEY)
             self._defined.add(category)
 
 
@@ -113,10 +118,11 @@ def log_files(directory: str, run: str) -> list[str]:
     return sorted(glob.glob(pattern), key=lambda path: os.stat(path).st_mtime_ns)
 
 
-def _open(run: str, directory: str, options: WandbOptions) -> wandb.Run:
+def _open(run: str, directory: str, options: WandbOptions) -> Service:
+    there = _entries(directory)
     try:
-        with _OPENING:
-            return wandb.init(
+        return Service(
+            lambda: wandb.init(
                 project=options.project,
                 entity=options.entity,
                 group=options.group,
@@ -126,19 +132,16 @@ def _open(run: str, directory: str, options: WandbOptions) -> wandb.Run:
                 resume="allow",
                 settings=settings(options),
             )
+        )
     except Exception as error:
-        if isinstance(error, MailboxClosedError | ConnectionError):
-            _forget_service()
+        # Nothing was logged: a long outage shall not leave a directory for each attempt.
+        for entry in _entries(directory) - there:
+            shutil.rmtree(entry, ignore_errors=True)
         raise NotOpenedError(f"W&B run {wandb_id(run)}: {type(error).__name__}: {error}") from error
 
 
-def _forget_service() -> None:
-    """Let the next `wandb.init` start W&B's own process anew: the one there was has died."""
-    try:
-        wandb.teardown()
-    except Exception as error:  # noqa: BLE001 - there is nobody to say goodbye to
-        _LOG.debug("W&B's process is gone: %s", error)
-    os.environ.pop("WANDB_SERVICE", None)
+def _entries(directory: str) -> set[str]:
+    return set(glob.glob(os.path.join(glob.escape(directory), "wandb", "*run-*")))
 
 
 def _unlink_shared_log(path: str) -> None:

@@ -33,11 +33,13 @@ class WandbWriter(StatsWriter):
         if not found:
             return
         session, self._session = self._session or self._open(), None
-        for name in sorted(self._unsaid):
-            session.configure(name, self._properties[name])
-        session.append(category, period.id, found)
-        self._unsaid.clear()
-        self._session = session  # one that failed is not used again
+        try:
+            self._configure(session)
+            session.append(category, period.id, found)
+        except BaseException:
+            session.abandon()  # one that failed is not used again
+            raise
+        self._session = session
 
     def add_property(self, category: str, property_type: StatsPropertyType, value: Any) -> None:
         """Keep the property; it goes into the run's config with the next row."""
@@ -48,7 +50,13 @@ class WandbWriter(StatsWriter):
     def close(self) -> None:
         """Finish the run: online, this waits until all is uploaded."""
         if self._session is not None:
+            self._configure(self._session)  # properties that no row came after
             self._session.close()
+
+    def _configure(self, session: Session) -> None:
+        for category in sorted(self._unsaid):
+            session.configure(category, self._properties[category])
+        self._unsaid.clear()
 
     def _open(self) -> Session:
         self._unsaid = set(self._properties)
