@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import wandb
+
 from stats_aggregator_writers.errors import OptionError
 from stats_aggregator_writers.options import expect_names
 
@@ -37,6 +39,10 @@ class WandbOptions:
             value = getattr(self, name)
             if not (isinstance(value, str) and value) and (value is not None or name == "project"):
                 raise OptionError(f"[writers.wandb] {name} = {value!r} is not a name")
+        try:
+            wandb.Settings(project=self.project)
+        except wandb.errors.UsageError as error:
+            raise OptionError(f"[writers.wandb] project = {self.project!r}: {error}") from None
         if self.mode not in MODES:
             raise OptionError(f"[writers.wandb] mode = {self.mode!r}; it may be {' or '.join(MODES)}")
         for name in expect_names("[writers.wandb] extra", self.extra):
