@@ -37,6 +37,7 @@ from .journal_limit import JournalLimit
 from .keeper import PeriodKeeper
 from .memory import Memory
 from .oddities import say_oddities
+from .punctuality import Punctuality
 from .raw_feed import RawFeed
 from .reception import Reception
 from .roll_call import RollCall
@@ -48,8 +49,6 @@ log = logging.getLogger(__name__)
 
 _MAX_WAITING = 2
 """Jobs that may wait for the closer before credit is withdrawn."""
-_MAX_BEHIND_NS = 1_000_000_000
-"""How long periods that are due may wait for the closer before credit is withdrawn."""
 _MAX_BACKLOG = 1024
 """Jobs that may wait for the closer before nothing more is taken."""
 
@@ -99,7 +98,7 @@ class Engine:
         self.stopping = False
         self._begun_runs: set[str] = set()
         self._waiting_group: Group | None = None
-        self._on_time_ns, self._is_behind = 0, False
+        self._punctuality = Punctuality()
         self._credit_withdrawn = False
 
     @property
@@ -202,7 +201,7 @@ class Engine:
         return self.state.sessions.grant_bytes
 
     def _has_to_wait(self) -> bool:
-        is_behind = self._is_behind or self.closer.waiting > _MAX_WAITING
+        is_behind = self._punctuality.is_behind or self.closer.waiting > _MAX_WAITING
         return self.stopping or self.stalled or is_behind
 
     # Time.
@@ -254,16 +253,16 @@ class Engine:
         """Close what ends by the clock, once every worker had the time to say HELLO after a start."""
         first_hello_ns = self.reception.first_hello_ns
         if first_hello_ns is None or now_ns < first_hello_ns + self._grace_ns:
-            self._on_time_ns = now_ns
+            self._punctuality.kept(now_ns)
             return []
         group = Group(now_ns)
         for category, period, cause in self.keeper.due(now_ns):
             if self.closer.waiting + len(group.ended) >= _MAX_WAITING:
-                self._is_behind = now_ns - self._on_time_ns > _MAX_BEHIND_NS
+                self._punctuality.missed(now_ns)
                 break
             self.keeper.close(group, category, period, cause)
         else:
-            self._on_time_ns, self._is_behind = now_ns, False
+            self._punctuality.kept(now_ns)
         return self._commit(group)
 
     def _give_credit_back(self, now_ns: int) -> list[Received]:
