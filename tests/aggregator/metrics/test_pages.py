@@ -98,6 +98,49 @@ def test_a_path_that_is_not_there_is_told_those_that_are() -> None:
         assert daemon.asked == 0
 
 
+@pytest.mark.parametrize("line", ["GET http://[ HTTP/1.0", "GET //[ HTTP/1.0", "GET ? HTTP/1.0"])
+def test_a_path_without_sense_is_not_there_and_nothing_to_log(
+    line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Answering(None) as daemon, served(Desk(daemon.address)) as where:
+        assert said_to(where, f"{line}\r\n\r\n").startswith("HTTP/1.0 404 Not Found\r\n")
+    assert caplog.text == ""
+
+
+def test_who_asks_for_the_head_alone_gets_that() -> None:
+    with Answering({"state": "running"}) as daemon, served(Desk(daemon.address)) as where:
+        head = said_to(where, "HEAD /readyz HTTP/1.0\r\n\r\n")
+    assert head.startswith("HTTP/1.0 200 OK\r\n")
+    assert "Content-Length: 8\r\n" in head
+    assert head.endswith("\r\n\r\n")
+
+
+def said_to(where: tuple[str, int], request: str) -> str:
+    with socket.create_connection(where, timeout=WAIT_S) as connection:
+        connection.sendall(request.encode())
+        return connection.makefile("rb").read().decode()
+
+
+def test_who_sends_byte_by_byte_for_ever_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PageServer, "max_talk_s", 0.5)
+    with Answering(None) as daemon, served(Desk(daemon.address)) as where:
+        assert is_hung_up_on_though_it_speaks(where)
+
+
+def is_hung_up_on_though_it_speaks(where: tuple[str, int]) -> bool:
+    deadline_s = time.monotonic() + WAIT_S
+    with socket.create_connection(where, timeout=0.05) as connection:
+        while time.monotonic() < deadline_s:
+            try:
+                connection.sendall(b"G")
+                return connection.recv(1) == b""
+            except TimeoutError:
+                continue  # it is listened to still
+            except OSError:
+                return True
+    return False
+
+
 def test_an_accept_header_without_sense_gets_the_plain_format(tmp_path: Path) -> None:
     with Core(tmp_path / "core") as core:
         status = told(core)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 _MAX_REQUESTS = 32
 """Requests at a time; who comes past them is hung up on."""
 _TIMEOUT_S = 5.0
+"""How long one may be silent."""
+_MAX_TALK_S = 15.0
+"""How long one may take in all, however it spreads its bytes."""
 
 
 class Reply(NamedTuple):
@@ -57,7 +61,7 @@ class Pages:
 
     def answer(self, path: str, accept: str) -> Reply:
         """Return what stands at `path`, in a form that `accept` (the header) allows."""
-        page = self._pages.get(urlsplit(path).path)
+        page = self._pages.get(path.partition("?")[0])
         if page is None:
             return _text(HTTPStatus.NOT_FOUND, "there are: " + ", ".join(self._pages))
         return page(accept)
@@ -91,6 +95,7 @@ class PageServer(ThreadingHTTPServer):
     """Answers on a socket that somebody else listens on, a bounded number of requests at a time."""
 
     daemon_threads = True
+    max_talk_s = _MAX_TALK_S
 
     def __init__(self, listening: socket.socket, pages: Pages) -> None:
         super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
@@ -98,6 +103,8 @@ class PageServer(ThreadingHTTPServer):
         self.socket = listening
         self.pages = pages
         self._free = threading.Semaphore(_MAX_REQUESTS)
+        self._lock = threading.Lock()
+        self._ends_s: dict[socket.socket, float] = {}
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give the request a thread, where one is free."""
@@ -108,10 +115,27 @@ class PageServer(ThreadingHTTPServer):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer on that thread."""
+        with self._lock:
+            self._ends_s[request] = time.monotonic() + self.max_talk_s
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._ends_s.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Hang up on who takes too long in all; called some times a second."""
+        now_s = time.monotonic()
+        with self._lock:
+            for request in [request for request, end_s in self._ends_s.items() if end_s < now_s]:
+                del self._ends_s[request]
+                with suppress(OSError):  # it has just hung up itself
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say in the log what went wrong; who hangs up, or says nothing, has done so to himself."""
@@ -124,16 +148,26 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "stats-aggregator", ""
 
     def do_GET(self) -> None:
+        self.wfile.write(self._head().body)
+
+    def do_HEAD(self) -> None:
+        self._head()
+
+    def _reply(self) -> Reply:
         try:
-            reply = self.server.pages.answer(self.path, self.headers.get("Accept", ""))
+            return self.server.pages.answer(self.path, self.headers.get("Accept", ""))
         except Exception:
             log.exception("the page %s cannot be made", self.path)
-            reply = _text(HTTPStatus.INTERNAL_SERVER_ERROR, "the page cannot be made; see the daemon's log")
+            return _text(HTTPStatus.INTERNAL_SERVER_ERROR, "the page cannot be made; see the daemon's log")
+
+    def _head(self) -> Reply:
+        """Send all but the body of the reply, and return it."""
+        reply = self._reply()
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
         self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
-        self.wfile.write(reply.body)
+        return reply
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
         """Say nothing of each request."""
