@@ -23,6 +23,7 @@ class WandbServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Request)
         self.lines: dict[str, list[str]] = {}
         self.configs: dict[str, dict[str, Any]] = {}
+        self.projects: dict[str, str] = {}
         self.refusal = 0
         """The status that every upload of history is answered with, unless 0."""
         self.refused = 0
@@ -85,6 +86,7 @@ class _Request(BaseHTTPRequestHandler):
             run = variables["name"]
             new = run not in self.server.lines
             self.server.lines.setdefault(run, [])
+            self.server.projects[run] = variables.get("project") or ""
             if variables.get("config"):
                 self.server.configs[run] = json.loads(variables["config"])
             return {"upsertBucket": {"inserted": new, "bucket": self._run(run) | {"project": project}}}
