@@ -82,6 +82,17 @@ def test_the_fields_of_a_summary_and_of_its_period(show):
     }
 
 
+def test_percentiles_are_those_of_the_buckets_whatever_is_released(show):
+    shown = show("*")
+    values = [float(number) for number in range(1, 201)]
+    shown.put({"x": values, "none": [1.0]})
+    shown.put({"released": values}, exact=False, full_dist=b"")
+    for name, value in {"p50": 100.0, "p95": 190.0}.items():
+        found = shown.now(name)
+        assert found["r", "c", "x"] == found["r", "c", "released"] == pytest.approx(value, rel=1 / 256)
+        assert found["r", "c", "none"] == 1.0
+
+
 def test_a_key_without_any_finite_value_is_nan(show):
     shown = show("*")
     shown.put({"x": [1.0]}, mean=None)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from stats_aggregator_api import StatSummary
+from stats_aggregator_api import Buckets, StatSummary
 
 from ..errors import StoreError
 from ..store.newest import Newest, PeriodRow
@@ -27,6 +28,14 @@ _LOOK_BACK = 8
 class _Latest(NamedTuple):
     summary: StatSummary
     period: PeriodRow
+    p50: float
+    p95: float
+
+    @classmethod
+    def of(cls, summary: StatSummary, period: PeriodRow) -> _Latest:
+        """Return what is shown of a summary, without its buckets, which are looked through once."""
+        p50, p95 = summary.percentile(50), summary.percentile(95)
+        return cls(replace(summary, buckets=Buckets()), period, p50, p95)
 
 
 Series = tuple[str, str, str]
@@ -39,6 +48,8 @@ _FIELDS: tuple[tuple[str, str, Callable[[_Latest], float]], ...] = (
     ("std", "Standard deviation over all workers, the population's.", lambda at: at.summary.std),
     ("sum_of_values", "Sum over all workers.", lambda at: at.summary.sum),
     ("min", "Least value of any worker.", lambda at: at.summary.min),
+    ("p50", "Median over all workers, by the buckets.", lambda at: at.p50),
+    ("p95", "95th percentile over all workers, by the buckets.", lambda at: at.p95),
     ("max", "Greatest value of any worker.", lambda at: at.summary.max),
     ("last", "The newest value of any worker.", lambda at: at.summary.last),
     ("nan", "Values that were NaN.", lambda at: at.summary.num_nan),
@@ -103,20 +114,20 @@ class Chosen:
             seen = self._seen.get(run, 0)
             if last > seen:
                 for row in self._newest.periods(run, seen, _LOOK_BACK):
-                    self._take(run, row, self._newest.summaries(row.position))
+                    self._take(self._newest, run, row)
                 self._seen[run] = last
 
-    def _take(self, run: str, row: PeriodRow, summaries: Mapping[str, StatSummary]) -> None:
+    def _take(self, newest: Newest, run: str, row: PeriodRow) -> None:
         category, left_out = (run, row.category), 0
-        for key, summary in summaries.items():
+        for key, place in newest.keys(row.position).items():
             if not any(fnmatchcase(key, glob) for glob in self._gauges.keys):
                 continue
             series = (*category, key)
-            if series in self._latest or len(self._latest) < self._gauges.max_gauges:
-                self._latest[series] = _Latest(summary, row)
-                self._periods[category] = row
-            else:
+            if series not in self._latest and len(self._latest) >= self._gauges.max_gauges:
                 left_out += 1
+            elif (summary := newest.summary(place)) is not None:
+                self._latest[series] = _Latest.of(summary, row)
+                self._periods[category] = row
         self._left_out[category] = left_out
         if left_out and not self._has_said_so:
             self._has_said_so = True

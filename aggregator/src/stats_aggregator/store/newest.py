@@ -12,9 +12,8 @@ from .database import Database
 from .stored import SummaryRow, summary_of
 
 _MAX_LOOKED_THROUGH = 10_000
-_COLUMNS = SummaryRow._fields[:-3]
-"""Without the distribution: buckets and retained values are large."""
-_NO_DISTRIBUTION = (b"", b"", b"")
+_COLUMNS = SummaryRow._fields[:-1]
+"""Without the retained values, which are large, and gone once every writer has passed."""
 
 
 class PeriodRow(NamedTuple):
@@ -61,13 +60,21 @@ class Newest:
                 found.append(row)
         return found[::-1]
 
-    def summaries(self, position: int) -> dict[str, StatSummary]:
-        """Return the summaries of a period by key, without their distributions; none where it is gone."""
+    def keys(self, position: int) -> dict[str, int]:
+        """Return the keys of a period, each with the place of its summary; none where it is gone."""
         with self._database.reading() as connection:
-            rows = connection.execute(
-                f"SELECT {', '.join(_COLUMNS)} FROM summaries WHERE period = ? ORDER BY rowid", (position,)
-            ).fetchall()
-        return {row[0]: summary_of(SummaryRow._make((*row, *_NO_DISTRIBUTION))) for row in rows}
+            return dict(
+                connection.execute(
+                    "SELECT key, rowid FROM summaries WHERE period = ? ORDER BY rowid", (position,)
+                ).fetchall()
+            )
+
+    def summary(self, place: int) -> StatSummary | None:
+        """Return the summary at such a place, its percentiles by its buckets; None where it is gone."""
+        query = f"SELECT {', '.join(_COLUMNS)} FROM summaries WHERE rowid = ?"
+        with self._database.reading() as connection:
+            row = connection.execute(query, (place,)).fetchone()
+        return summary_of(SummaryRow._make((*row, b""))) if row is not None else None
 
     def close(self) -> None:
         """Close the connection; closing twice is fine."""
