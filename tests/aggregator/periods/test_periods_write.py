@@ -175,3 +175,23 @@ def test_a_rewind_forgets_the_round_that_had_begun(begin):
         one_round(core, workers, step)
     core.settle()
     assert told(core)[-3:] == [(3, [3.0, 3.1]), (4, [4.0, 4.1]), (5, [5.0, 5.1])]
+
+
+def test_a_writer_behind_others_that_have_ended_adds_no_point_a_write_at_their_last_step(begin):
+    core = begin()
+    ahead, behind = round_of_two(core)
+    before = len(core.periods("c"))
+    for step in range(20, 50, 10):
+        say(core, ahead, float(step), 20, closing=WRITE)
+        core.handle(ahead.write(step))
+    core.handle(ahead.bye())
+    for step in range(20, 70, 10):
+        say(core, behind, float(-step), 20, closing=WRITE)
+        core.handle(behind.write(step))
+    core.settle()
+    assert told(core)[before:] == [
+        (30, [20.0, 30.0]),
+        (40, [40.0, -20.0, -30.0, -40.0]),
+        (50, [-50.0]),
+        (60, [-60.0]),
+    ]

@@ -69,11 +69,14 @@ class WriteRound:
         """Return whether a WRITE is for a round that was closed without it.
 
         It is where its step `is_past` and the session owes one, or others write too: taken for this round,
-        the session would stay a round behind them for ever. A step that is new is for this round always.
+        the session would stay a round behind them for ever. So too where it has written before and the
+        others have since ended: what it has left to say would be a heap of points at their last step.
+        A step that is new is for this round always.
         """
-        if not is_past:
+        others = self.writers - {session}
+        if not is_past or not others:
             return False
-        return session in self.owed or any(is_live(writer) for writer in self.writers - {session})
+        return session in self.writers or session in self.owed or any(map(is_live, others))
 
     def take(self, session: bytes, late: bool, now_ns: int) -> bool:
         """Take a WRITE; return whether the session has written in this round before."""
