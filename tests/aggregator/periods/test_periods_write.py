@@ -195,3 +195,26 @@ def test_a_writer_behind_others_that_have_ended_adds_no_point_a_write_at_their_l
         (50, [-50.0]),
         (60, [-60.0]),
     ]
+
+
+def test_a_training_that_begins_where_another_has_ended_is_said_once(begin, caplog):
+    core = begin()
+    (first,) = joined(core, "w1")
+    core.handle(first.write(100), first.bye())
+    (again,) = joined(core, "w2")
+    core.handle(again.write(10), again.write(20))
+    (line,) = [record.getMessage() for record in caplog.records if "w2" in record.getMessage()]
+    assert line == (
+        "worker w2 begins at step 10 of c, which is at 100 in run run: until it is further, its values are "
+        "drawn there. Another training needs another STATS_AGGREGATOR_RUN_ID or category; one that goes on "
+        "from a checkpoint calls rewind(step)"
+    )
+
+
+def test_a_training_that_goes_on_from_its_checkpoint_is_not_taken_for_another(begin, caplog):
+    core = begin()
+    (first,) = joined(core, "w1")
+    core.handle(first.write(100), first.bye())
+    (again,) = joined(core, "w2")
+    core.handle(again.rewind(50), again.write(60))
+    assert not [record for record in caplog.records if "begins at step" in record.getMessage()]

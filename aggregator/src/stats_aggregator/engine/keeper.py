@@ -90,6 +90,8 @@ class PeriodKeeper:
             return
         is_live, round_ = self._state.sessions.is_live, category.round
         late = round_.is_late(write.session, write.step <= category.axis.last, is_live)
+        if not late and write.session not in round_.writers:
+            self._say_who_begins_behind(session, category, write.step)
         self._hand_over(group, category, Closing.WRITE)
         repeats = category.take_write(write, late, group.now_ns)
         closes = repeats or (not late and round_.is_complete(is_live))
@@ -101,6 +103,21 @@ class PeriodKeeper:
             self.close(group, category, period, "write")
         elif period is not None and category.crosses_boundary():
             self.close(group, category, period, "steps")
+
+    def _say_who_begins_behind(self, session: Session, category: Category, step: int) -> None:
+        """Say once that a training is drawn at the end of another one, as where a script is run again."""
+        if step < category.axis.last:
+            self._sayings.once(
+                ("behind", session.run, category.name),
+                "worker %s begins at step %d of %s, which is at %d in run %s: until it is further, its "
+                "values are drawn there. Another training needs another STATS_AGGREGATOR_RUN_ID or category; "
+                "one that goes on from a checkpoint calls rewind(step)",
+                session.worker,
+                step,
+                category.name,
+                category.axis.last,
+                session.run,
+            )
 
     def rewind(self, group: Group, session: Session, rewind: Rewind, frame: bytes) -> None:
         """End the category's periods and let its axis go back."""

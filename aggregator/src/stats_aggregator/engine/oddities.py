@@ -19,9 +19,9 @@ def say_oddities(sayings: Sayings, period: OpenPeriod) -> None:
 def _described(odd: Oddity, max_series: int) -> tuple[str, str]:
     """Return what it is the same oddity by, and its text."""
     if isinstance(odd, NotFinite):
+        step = "" if odd.step is None else f" (step {odd.step})"
         return odd.key, (
-            f"is NaN or infinite, first from worker {odd.worker} (step {odd.step}); such values are counted "
-            "apart"
+            f"is NaN or infinite, first from worker {odd.worker}{step}; such values are counted apart"
         )
     if isinstance(odd, Disagreement):
         return odd.key, (
