@@ -80,6 +80,7 @@ def test_a_script_without_a_daemon_ends_soon(tmp_path: Path) -> None:
         text=True,
     )
     assert "closed with 2 values lost" in found.stderr
+    assert f"{tmp_path}/nobody. Start one with `stats-aggregator serve`, or set STATS_AGG" in found.stderr
 
 
 @needs_fork

@@ -290,10 +290,4 @@ class StatsClient:
                 counts.added - counts.acked - counts.lost - counts.uncertain - counts.rejected, 0
             )
         if counts.lost or counts.uncertain:
-            LOGGER.warning(
-                "closed with %d values lost and %d sent but not acknowledged; %d were acknowledged by %s",
-                counts.lost,
-                counts.uncertain,
-                counts.acked,
-                self._settings.address,
-            )
+            LOGGER.warning("closed with %s", counts.what_was_lost(self._settings.address))

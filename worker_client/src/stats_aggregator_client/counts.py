@@ -32,3 +32,15 @@ class Counts:
         """Values, notes and steps that were given up."""
         values = self.lost + self.uncertain + self.rejected
         return values + self.notes_lost + self.notes_uncertain + self.steps_uncertain
+
+    def what_was_lost(self, address: str) -> str:
+        """Return in words what was not delivered to `address`, and what to do where nothing ever was."""
+        if not (self.acked or self.uncertain):
+            return (
+                f"{self.lost} values lost: no stats-aggregator daemon took one at {address}. Start one with "
+                "`stats-aggregator serve`, or set STATS_AGGREGATOR_ADDRESS"
+            )
+        return (
+            f"{self.lost} values lost and {self.uncertain} sent but not acknowledged; {self.acked} were "
+            f"acknowledged by {address}"
+        )
