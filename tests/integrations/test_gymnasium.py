@@ -325,6 +325,10 @@ def test_making_one_connects_to_nobody(peer: Peer, monkeypatch: pytest.MonkeyPat
         ({"category": ""}, "category is ''"),
         ({"category": "play", "step_keys": "speed"}, "step_keys is 'speed'; several keys are expected"),
         ({"category": "play", "episode_keys": ["a\n"]}, "episode_keys is 'Info/a"),
+        (
+            {"category": "play", "step_keys": {"goals": "sum"}},
+            "step_keys is 'sum'; it may be StatsAggregationMethod's AVERAGE",
+        ),
     ],
 )
 def test_settings_that_cannot_be_right_are_told_at_once(options: dict[str, Any], said: str) -> None:

@@ -98,6 +98,14 @@ def _info_keys(setting: str, keys: Keys) -> tuple[InfoKey, ...]:
         raise SettingError(setting, keys, f"several keys are expected, as in [{keys!r}]")
     methods = keys if isinstance(keys, Mapping) else dict.fromkeys(keys, AVERAGE)
     return tuple(
-        InfoKey(key, check_name(setting, f"{INFO}{key}"), StatsAggregationMethod(method))
+        InfoKey(key, check_name(setting, f"{INFO}{key}"), _method(setting, method))
         for key, method in methods.items()
     )
+
+
+def _method(setting: str, method: Any) -> StatsAggregationMethod:
+    try:
+        return StatsAggregationMethod(method)
+    except ValueError:
+        names = ", ".join(each.name for each in StatsAggregationMethod)
+        raise SettingError(setting, method, f"it may be StatsAggregationMethod's {names}") from None
