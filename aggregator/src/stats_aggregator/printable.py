@@ -37,8 +37,11 @@ class PrintableFormatter(logging.Formatter):
         return printable(super().formatStack(stack_info), keep="\n\t")
 
 
-def log_printably(level: int, line: str, time_format: str | None = None) -> None:
-    """Log to stderr from `level` on, each record as `line` says."""
+def log_printably(level: int, line: str = "%(message)s") -> None:
+    """Log to stderr from `level` on, each record as `line` says, behind its time and level.
+
+    All processes of a daemon share one stderr, and so one form.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(PrintableFormatter(line, time_format))
+    handler.setFormatter(PrintableFormatter(f"%(asctime)s %(levelname)-7s {line}", "%H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler])

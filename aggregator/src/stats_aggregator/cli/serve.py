@@ -30,7 +30,7 @@ def serve(config: Config) -> None:
     the data directory for the next start; 130 or 143 a second Ctrl-C or SIGTERM.
     """
     level = _log_level(os.environ.get("STATS_AGGREGATOR_LOG_LEVEL") or "INFO")
-    log_printably(level, "%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+    log_printably(level)
     failpoints.arm(os.environ.get(failpoints.VARIABLE, ""))
     server = Server(config)
     ready = (

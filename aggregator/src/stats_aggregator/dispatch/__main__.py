@@ -183,7 +183,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, _ignore)
     signal.signal(signal.SIGTERM, _ignore)
     faulthandler.enable()
-    log_printably(logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_printably(logging.INFO, "%(name)s: %(message)s")
     control = Control(socket.socket(fileno=arguments.control_fd))
     settings = control.settings()
     if settings is None:

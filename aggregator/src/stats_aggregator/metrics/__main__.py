@@ -65,7 +65,7 @@ def main() -> None:
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, _ignore)
     signal.signal(signal.SIGTERM, _ignore)
-    log_printably(logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_printably(logging.INFO, "%(name)s: %(message)s")
     bound_memory(0)
     give_way()
     control = socket.socket(fileno=arguments.control_fd).makefile("rb")
