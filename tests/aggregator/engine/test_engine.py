@@ -170,6 +170,13 @@ def test_nan_and_a_disagreement_are_said_once_with_their_workers(core, caplog):
     ]
 
 
+def test_of_a_nan_no_step_is_said_that_nobody_told(core, caplog):
+    (worker,) = joined(core, "w1")
+    core.handle(worker.batch("c", [("x", 0, [float("nan")])]))
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert line == "x of c is NaN or infinite, first from worker w1; such values are counted apart"
+
+
 def test_stopping_closes_what_time_ends_and_tells_what_waits(tmp_path):
     with Core(tmp_path / "core", overrides=[("m", "manual")]) as core:
         (worker,) = joined(core, "w")
