@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from stats_aggregator_client import StatsClient
+from stats_aggregator_client import StatsClient, StatsReporter
 from stats_aggregator_client.wire import Nack, Reject, decode
 from tests.system.daemons import Daemon, wait_until
 
@@ -183,3 +184,16 @@ def test_hostile_names_stay_inside_the_results_directory(tmp_path: Path) -> None
     runs = list(daemon.results.iterdir())
     assert len(runs) == 6
     assert all(run.is_dir() and (run / "summaries.jsonl").is_file() for run in runs)
+
+
+def test_what_a_writer_says_stands_in_the_log_in_the_daemon_s_own_form(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "--writer", "tensorboard") as daemon:
+        with StatsClient(daemon.address, worker="w", run="run") as client:
+            reporter = StatsReporter("c", client)
+            for _ in range(2):
+                reporter.add_stat("x", 1.0)
+                reporter.write_stats(10)
+        wait_until(lambda: "stands still" in daemon.log.read_text(), "the writer's warning")
+    lines = daemon.log.read_text().splitlines()
+    form = r"\d\d:\d\d:\d\d (INFO|WARNING|ERROR) {1,4}\w"
+    assert [line for line in lines if not re.match(form, line)] == []
