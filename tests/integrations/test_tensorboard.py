@@ -89,6 +89,7 @@ def test_texts_and_hyperparameters_are_told(tmp_path: Path) -> None:
     with Daemon(tmp_path, "--writer", "jsonl") as daemon:
         with StatsClient(daemon.address, run="run") as client, SummaryWriter("x", client=client) as writer:
             writer.add_text("hyperparameters", "|param|value|\n|-|-|\n|lr|0.1|\n|env|a|b|")
+            writer.add_text("machine", "|part|what|\n|-|-|\n|gpu|none|")
             writer.add_text("notes", "free | text", 4)
             writer.add_hparams({"gamma": 0.99}, {"hparam/return": 17.0}, None, "name", 5)
         assert daemon.stop() == 0
@@ -101,7 +102,9 @@ def test_texts_and_hyperparameters_are_told(tmp_path: Path) -> None:
         store.close()
     facts = [entry.value for entry in entries if hasattr(entry, "type")]
     assert facts[-1] == {
-        "hyperparameters": {"lr": "0.1", "env": "a|b"},
+        "lr": "0.1",
+        "env": "a|b",
+        "machine": {"gpu": "none"},
         "notes": "free | text",
         "gamma": 0.99,
     }

@@ -275,5 +275,5 @@ def test_options_that_a_standard_writer_does_not_know_are_refused_before_a_run_b
     with site.process("csv", options={"csv": {"colour": "red"}}) as process:
         why = process.event("refused")["why"]
         assert process.wait() == 2
-    assert why.startswith("[writers.csv] is refused: ")
+    assert why.startswith("writer csv refuses its options: ")
     assert "colour" in why

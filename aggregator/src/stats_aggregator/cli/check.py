@@ -25,7 +25,7 @@ def check(config: Config) -> None:
     rehearsed = [rehearse(plugin, config.writers.get(plugin.entry.key, {})) for plugin in loaded]
     for before, after in zip(loaded, rehearsed, strict=True):
         if before.entry.state != after.entry.state:
-            raise PluginError(f"[writers.{after.entry.key}] is refused: {after.entry.why}")
+            raise PluginError(f"writer {after.entry.key} refuses its options: {after.entry.why}")
     entries = [plugin.entry for plugin in rehearsed]
     failed = [entry for entry in entries if entry.state == "failed"]
     for entry in failed:

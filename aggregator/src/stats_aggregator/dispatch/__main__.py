@@ -114,7 +114,7 @@ class Process:
             if plugin.entry.distribution == OUR_WRITERS and plugin.entry.state == "loaded":
                 rehearsed = rehearse(plugin, options)
                 if rehearsed.entry.state == "failed":
-                    raise PluginError(f"[writers.{key}] is refused: {rehearsed.entry.why}")
+                    raise PluginError(f"writer {key} refuses its options: {rehearsed.entry.why}")
         return plugin
 
     def _writers_made(self, run: str, writers: Sequence[StatsWriter]) -> None:

@@ -87,7 +87,8 @@ class SummaryWriter:
 
     def add_text(self, tag: str, text_string: str, *_: Any, **__: Any) -> None:
         """Tell a fact: a table of two columns in Markdown becomes its rows, other text stands as it is."""
-        self._tell({str(tag): _rows(text_string) or text_string})
+        rows = _rows(text_string)
+        self._tell(rows if rows and tag == "hyperparameters" else {str(tag): rows or text_string})
 
     def add_hparams(
         self,
