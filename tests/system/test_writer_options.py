@@ -34,11 +34,11 @@ def _refusal(tmp_path: Path, table: str, *options: str) -> str:
 @pytest.mark.parametrize(
     ("writer", "table", "words"),
     [
-        ("csv", 'colour = "red"', ["writer csv refuses its options: OptionError: [writers.csv]", "colour"]),
+        ("csv", 'colour = "red"', ["writer csv refuses its options: OptionError: ", "colour"]),
         (
             "console",
             'style = "loud"',
-            ["writer console refuses its options: OptionError: [writers.console]", "loud"],
+            ["writer console refuses its options: OptionError: ", "loud"],
         ),
         ("csv", "max_backlog = 0", ["writers.csv.max_backlog is 0", "at least 1"]),
         ("csv", "max_memory_bytes = 5", ["writers.csv.max_memory_bytes is 5", "at least 67108864"]),
