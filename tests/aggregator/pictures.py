@@ -10,7 +10,7 @@ from stats_aggregator.engine.state import State
 from stats_aggregator.periods.periods import Category
 from stats_aggregator.pooling.accumulators import Accumulator
 from stats_aggregator.pooling.moments import _COLUMNS
-from stats_aggregator.pooling.retained import Chunk
+from stats_aggregator.pooling.series import SeriesCache
 from stats_aggregator_api import PeriodSummaries
 
 
@@ -53,8 +53,10 @@ def _category(category: Category) -> dict[str, Any]:
 
 
 def _accumulator(accumulator: Accumulator) -> dict[str, Any]:
-    size, retained = len(accumulator.series), accumulator.retained
-    kept, waiting = Chunk.join(retained._chunks), Chunk.join(retained._waiting)
+    size, folded = len(accumulator.series), accumulator.retained
+    # How much of it has been sorted into buckets yet is a matter of when; what comes of it is not.
+    retained = Accumulator.load(accumulator.dump(), SeriesCache()).retained
+    kept = retained.close()
     return {
         "keys": accumulator.series.keys,
         "aggregations": accumulator.series.aggregations,
@@ -62,9 +64,8 @@ def _accumulator(accumulator: Accumulator) -> dict[str, Any]:
         "num_values": accumulator.num_values,
         "moments": {name: _bits(getattr(accumulator.moments, name)[:size]) for name in _COLUMNS},
         "kept": tuple(map(_bits, (kept.series, kept.counts, kept.values))),
-        "waiting": tuple(map(_bits, (waiting.series, waiting.counts, waiting.values))),
         "buckets": tuple(map(_bits, (retained.buckets.codes, retained.buckets.counts))),
-        "folded": (retained._first_fate, _bits(retained._fate[:size]), retained.buckets.mantissa_bits),
+        "folded": (folded._first_fate, _bits(folded._fate[:size]), folded.buckets.mantissa_bits),
         "limits": accumulator.limits,
         "latest": tuple(map(_bits, accumulator.latest.rows())),
     }

@@ -10,24 +10,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stats_aggregator.pooling.bucketing import SparseBuckets, bucket_keys
+from stats_aggregator.pooling.bucket_counts import count_in_buckets
+from stats_aggregator.pooling.bucketing import SparseBuckets
 from stats_aggregator_api.buckets import bucket_key
 
 finite = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=True)
 EDGES = [0.0, -0.0, 5e-324, -5e-324, 2.0**-1022, 2.0**-1022 - 5e-324, 1.7976931348623157e308]
 
 
-@given(st.lists(finite | st.sampled_from(EDGES), max_size=40), st.integers(1, 7))
+def keys_of(values, bits=7):
+    """The key of each value, each as a series of its own."""
+    each = np.arange(len(values))
+    series, keys, counts = count_in_buckets(
+        each, np.ones_like(each), np.array(values, dtype=np.float64), bits
+    )
+    assert series.tolist() == each.tolist()
+    assert counts.tolist() == [1] * len(values)
+    return keys.tolist()
+
+
+@given(st.lists(finite | st.sampled_from(EDGES), min_size=1, max_size=40), st.integers(0, 7))
 def test_every_double_has_the_key_that_the_api_gives_it(values, bits):
-    found = bucket_keys(np.array(values, dtype=np.float64), bits)
-    assert found.tolist() == [bucket_key(value, bits) for value in values]
+    assert keys_of(values, bits) == [bucket_key(value, bits) for value in values]
 
 
 @given(st.integers(0, 0x7FEF_FFFF_FFFF_FFFF))
 def test_every_pattern_of_bits_has_the_key_that_the_api_gives_it(pattern):
     value = float(np.int64(pattern).view(np.float64))
-    neighbours = np.array([value, -value, math.nextafter(value, 0.0)])
-    assert bucket_keys(neighbours).tolist() == [bucket_key(each) for each in neighbours.tolist()]
+    neighbours = [value, -value, math.nextafter(value, 0.0)]
+    assert keys_of(neighbours) == [bucket_key(each) for each in neighbours]
 
 
 @settings(deadline=None, max_examples=50)
@@ -36,7 +47,7 @@ def test_counts_by_series_are_those_of_single_keys_in_any_order(chunks, reverse)
     buckets = SparseBuckets()
     for chunk in reversed(chunks) if reverse else chunks:
         series = np.array([each for each, _ in chunk], dtype=np.int64)
-        buckets.add(series, np.array([value for _, value in chunk], dtype=np.float64))
+        buckets.add(series, np.ones_like(series), np.array([value for _, value in chunk], dtype=np.float64))
     expected = Counter((each, bucket_key(value)) for chunk in chunks for each, value in chunk)
     keys, limits = buckets.of_series(4)
     found = {
@@ -53,14 +64,25 @@ def test_counts_by_series_are_those_of_single_keys_in_any_order(chunks, reverse)
 
 
 @pytest.mark.parametrize("spread", [1e-3, 1e300])
-def test_the_table_and_the_sort_count_alike(spread):
+@pytest.mark.parametrize("length", [1, 4, 80_000])
+def test_the_table_and_the_sort_count_alike_in_blocks_of_any_size(spread, length):
     rng = np.random.default_rng(3)
-    series = rng.integers(0, 50, 20_000)
-    values = np.where(rng.random(20_000) < 0.5, -1, 1) * (1.0 + rng.random(20_000) * spread)
+    total = max(20_000, 2 * length)
+    lengths = np.full(total // length, length)
+    series = rng.integers(0, 50, len(lengths))
+    values = np.where(rng.random(total) < 0.5, -1, 1) * (1.0 + rng.random(total) * spread)
     together, piecemeal = SparseBuckets(), SparseBuckets()
-    together.add(series, values)
-    for begin in range(0, 20_000, 10):
-        piecemeal.add(series[begin : begin + 10], values[begin : begin + 10])
+    together.add(series, lengths, values)
+    ones = np.ones(10, dtype=np.int64)
+    for begin in range(0, total, 10):
+        piecemeal.add(np.repeat(series, lengths)[begin : begin + 10], ones, values[begin : begin + 10])
     assert together.codes.tolist() == piecemeal.codes.tolist()
     assert together.counts.tolist() == piecemeal.counts.tolist()
-    assert int(together.counts.sum()) == 20_000
+    assert int(together.counts.sum()) == total
+
+
+def test_segments_without_a_value_count_nothing():
+    buckets = SparseBuckets()
+    buckets.add(np.array([2, 0, 1, 0]), np.array([0, 2, 0, 1]), np.array([1.0, 1.0, 2.0]))
+    assert (buckets.codes >> 20).tolist() == [0, 0]
+    assert buckets.counts.tolist() == [2, 1]

@@ -98,7 +98,27 @@ def cost(batches: int, keys: int, values: int, files: set[str], spoiled: bool) -
 def test_a_group_costs_the_same_python_for_any_number_of_keys_and_values(spoiled):
     # Only what makes the Parts looks at single batches; nothing looks at single keys or values.
     pooling = {module.__file__ for module in (moments, retained, latest)}
-    few, many = cost(2, 5, 1, pooling, spoiled), cost(40, 200, 7, pooling, spoiled)
+    few, many = cost(2, 5, 1, pooling, spoiled), cost(20, 100, 1, pooling, spoiled)
     assert few == many
+    # As many values as are a chunk of their own.
+    more, most = cost(40, 200, 7, pooling, spoiled), cost(50, 400, 14, pooling, spoiled)
+    assert more == most
     everything = pooling | {joined.__file__, Accumulator.__init__.__code__.co_filename}
-    assert cost(3, 5, 1, everything, spoiled) == cost(3, 200, 7, everything, spoiled)
+    assert cost(3, 5, 2, everything, spoiled) == cost(3, 100, 7, everything, spoiled)
+
+
+def test_what_a_full_series_had_kept_is_sorted_out_in_pieces_and_none_is_lost():
+    rng = np.random.default_rng(2)
+    groups = [
+        [("big", AVERAGE, rng.normal(size=3000).tolist()), ("small", AVERAGE, [float(at)])]
+        for at in range(32)
+    ]
+    accumulator = Accumulator(Limits(90_000, 1000), SeriesCache())
+    for at, columns in enumerate(groups):
+        accumulator.add([(WORKERS[0].record("c", columns, at + 1), "w0")])
+    # Past the cap; of what was kept no more was looked at than a few times what came since.
+    loaded = Accumulator.load(accumulator.dump(), SeriesCache())
+    for found in (summaries(accumulator), summaries(loaded)):
+        assert not found["big"].exact
+        assert buckets_of(found["big"]) == Buckets.of(value for columns in groups for value in columns[0][2])
+        assert tuple(found["small"].full_dist) == tuple(float(at) for at in range(32))

@@ -9,22 +9,11 @@ import numpy as np
 
 from stats_aggregator_api.buckets import MANTISSA_BITS
 
+from .bucket_counts import count_in_buckets
 from .segments import Floats, Ints
 
-_FRACTION_BITS = 52
 _KEY_BITS = 20
 _KEY_OFFSET = 1 << (_KEY_BITS - 1)
-_DENSE_BINS_PER_VALUE = 8
-_MAGNITUDE = np.int64(0x7FFF_FFFF_FFFF_FFFF)
-
-
-def bucket_keys(values: Floats, mantissa_bits: int = MANTISSA_BITS) -> Ints:
-    """Return the bucket's key of each value; all are finite."""
-    bits = values.view(np.int64)
-    top = (bits & _MAGNITUDE) >> (_FRACTION_BITS - mantissa_bits)
-    keys = np.where(bits < 0, -1 - top, top + 1)
-    keys[values == 0.0] = 0
-    return keys
 
 
 def coarser_keys(keys: Ints, dropped_bits: int) -> Ints:
@@ -43,10 +32,11 @@ class SparseBuckets:
         self.codes: Ints = np.empty(0, dtype=np.int64)
         self.counts: Ints = np.empty(0, dtype=np.int64)
 
-    def add(self, series: Ints, values: Floats) -> None:
-        """Count each of `values`, all finite, in its bucket; `series` says of each whose it is."""
+    def add(self, series: Ints, lengths: Ints, values: Floats) -> None:
+        """Count each of `values`, all finite, in its bucket; they are in segments of these lengths."""
         if len(values):
-            self._merge(*_counted(series, bucket_keys(values, self.mantissa_bits) + _KEY_OFFSET))
+            owners, keys, counts = count_in_buckets(series, lengths, values, self.mantissa_bits)
+            self._merge((owners << _KEY_BITS) + keys + _KEY_OFFSET, counts)
 
     def add_counts(self, series: Ints, keys: Ints, counts: Ints) -> None:
         """Add the counts of other buckets, of as many bits of mantissa, in any order."""
@@ -80,24 +70,6 @@ class SparseBuckets:
         """Return all keys, and where each of `size` series begins and the last one ends among them."""
         limits = np.searchsorted(self.codes, np.arange(size + 1) << _KEY_BITS)
         return (self.codes & ((1 << _KEY_BITS) - 1)) - _KEY_OFFSET, limits
-
-
-def _counted(series: Ints, places: Ints) -> tuple[Ints, Ints]:
-    """Return the codes of (series, place of the key), ascending, and how often each stands there."""
-    used = np.zeros(1 << _KEY_BITS, dtype=np.bool_)
-    used[places] = True
-    used_places = np.flatnonzero(used)
-    width, height = len(used_places), int(series.max()) + 1
-    if width * height > _DENSE_BINS_PER_VALUE * len(places):
-        codes = np.sort((series << _KEY_BITS) + places)
-        firsts = _firsts(codes)
-        return codes[firsts], np.diff(firsts, append=len(codes))
-    # Few series and few buckets, the common case: counting in a table is ten times faster than sorting.
-    column_of = np.empty(1 << _KEY_BITS, dtype=np.int64)
-    column_of[used_places] = np.arange(width)
-    table = np.bincount(series * width + column_of[places], minlength=width * height)
-    hit = np.flatnonzero(table)
-    return ((hit // width) << _KEY_BITS) + used_places[hit % width], table[hit]
 
 
 def _summed(codes: Ints, counts: Ints) -> tuple[Ints, Ints]:

@@ -7,11 +7,12 @@ group costs a fixed number of numpy calls, however many batches and series are i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .blocks import Block, blocks
 from .order import Order
 from .segments import Floats, Ints, Segments
 
@@ -45,6 +46,8 @@ class Joined(Segments):
             np.int64
         )
         self.batch: Ints = np.repeat(np.arange(len(parts)), sizes)
+        self._is_single = len(self.values) == len(self.counts)
+        """Whether each segment has one value: then these are what any reduction of them is."""
         self.ends: Ints = np.cumsum(self.counts)
         self.starts: Ints = self.ends - self.counts
         self.worker: Ints = np.array([part.source.worker for part in parts], dtype=np.int64)
@@ -69,15 +72,20 @@ class Joined(Segments):
             return
         # Masked, not compressed: reduceat on a segment without values would read its neighbour.
         self.finite = finite
-        self.num = np.add.reduceat(finite.astype(np.int64), self.starts)
-        self.num_nan = np.add.reduceat(np.isnan(self.values).astype(np.int64), self.starts)
+        self.num = self._reduced(np.add, finite.astype(np.int64))
+        self.num_nan = self._reduced(np.add, np.isnan(self.values).astype(np.int64))
         self.num_inf = self.counts - self.num - self.num_nan
         self.sums = self._summed(self.masked(self.values, 0.0))
 
     def _summed(self, values: Floats) -> Floats:
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite, as it should be
-            sums: Floats = np.add.reduceat(values, self.starts)
+            sums: Floats = self._reduced(np.add, values)
         return sums
+
+    def _reduced(self, reduce: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
+        """Return one number a segment, reduced from one a value."""
+        reduced: NDArray[Any] = values if self._is_single else reduce.reduceat(values, self.starts)
+        return reduced
 
     def masked(self, values: Floats, neutral: float) -> Floats:
         """Return one number a value, with `neutral` where the value is not finite."""
@@ -96,27 +104,46 @@ class Joined(Segments):
         if self.finite is None:
             return self.starts[self.by_series[self.firsts]]
         places = np.where(self.finite, np.arange(len(self.values)), len(self.values) - 1)
-        firsts = np.minimum.reduceat(places, self.starts)
+        firsts = self._reduced(np.minimum, places)
         found: Ints = np.minimum.reduceat(firsts[self.by_series], self.firsts)
         return found
 
     def spread(self, origin: Floats, added: Ints) -> tuple[Floats, Floats]:
-        """Return mean - `origin` and M2 of each touched series; it has `added` finite values here."""
-        from_origin = self.values - np.repeat(origin[self.group], self.counts)
-        from_origin = self.masked(from_origin, 0.0)
-        total = self.per_series(np.add, np.add.reduceat(from_origin, self.starts))
-        mean: Floats = total / np.maximum(added, 1)
-        deviation = np.subtract(from_origin, np.repeat(mean[self.group], self.counts), out=from_origin)
-        deviation = self.masked(deviation, 0.0)
+        """Return mean - `origin` and M2 of each touched series; it has `added` finite values here.
+
+        Segments first, each about its own mean, which are then merged as any two spreads are.
+        """
+        origins = origin[self.group]
+        totals, m2 = np.empty(len(self.num)), np.zeros(len(self.num))
+        if self._is_single:
+            totals = self.masked(self.values - origins, 0.0)
+        else:
+            for block in blocks(self.ends):
+                totals[block.segments], m2[block.segments] = self._spread_in(block, origins[block.segments])
+        mean: Floats = self.per_series(np.add, totals) / np.maximum(added, 1)
+        from_mean = totals / np.maximum(self.num, 1) - mean[self.group]
+        return mean, self.per_series(np.add, m2 + self.num * (from_mean * from_mean))
+
+    def _spread_in(self, block: Block, origins: Floats) -> tuple[Floats, Floats]:
+        """Return, a segment, the sum of its values less the origin, and M2 about its mean."""
+        counts, starts = self.counts[block.segments], self.starts[block.segments] - block.values.start
+        from_origin = self._finite_in(block, self.values[block.values] - np.repeat(origins, counts))
+        totals = np.add.reduceat(from_origin, starts)
+        means = totals / np.maximum(self.num[block.segments], 1)
+        deviation = np.subtract(from_origin, np.repeat(means, counts), out=from_origin)
+        deviation = self._finite_in(block, deviation)
         np.multiply(deviation, deviation, out=deviation)
-        return mean, self.per_series(np.add, np.add.reduceat(deviation, self.starts))
+        return totals, np.add.reduceat(deviation, starts)
+
+    def _finite_in(self, block: Block, values: Floats) -> Floats:
+        """Return one number a value of the block, with 0 where the value is not finite."""
+        return values if self.finite is None else np.where(self.finite[block.values], values, 0.0)
 
     # One number a segment.
 
     def extremes(self, reduce: np.ufunc, neutral: float) -> tuple[Floats, Ints]:
         """Return the least or greatest value of each segment and who sent it; `neutral` where none is."""
-        extremes: Floats = reduce.reduceat(self.masked(self.values, neutral), self.starts)
-        return extremes, self.worker[self.batch]
+        return self._reduced(reduce, self.masked(self.values, neutral)), self.worker[self.batch]
 
     @property
     def last(self) -> Floats:
@@ -124,7 +151,7 @@ class Joined(Segments):
         places = self.ends - 1
         if self.finite is not None:
             places = np.where(self.finite, np.arange(len(self.values)), 0)
-            places = np.maximum.reduceat(places, self.starts)
+            places = self._reduced(np.maximum, places)
         last: Floats = self.values[places]
         return last
 

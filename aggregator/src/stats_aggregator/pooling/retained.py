@@ -2,11 +2,13 @@
 
 Values stay in the chunks in which they came, and are split by series only when the period closes. A series
 past `retain_values` fills buckets instead, and so does what it had kept before; the same happens to a series
-of which a PARTIAL came, and to all series of a period that memory pressure folds.
+of which a PARTIAL came, and to all series of a period that memory pressure folds. What was kept before is
+sorted out a few chunks at a time, so that no group has to wait for all of it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,64 +16,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bucketing import SparseBuckets
+from .chunk import Chunk
 from .joined import Joined
 from .joined_partials import JoinedPartials
-from .segments import Floats, Ints
+from .segments import Ints
 
 _FOLD_AT = 1 << 18
-"""Bucketing sorts; thousands of values at a time make it cheap."""
-
-_JOIN_AT = 512
-"""Chunks are joined by so many: small groups would cost more in objects than in values."""
+"""Values that wait to be counted in buckets: many at a time make it cheap."""
+_CODES_PER_FOLD = 4
+"""Where there are many buckets, so many times as many values wait: merging costs by the bucket."""
+_JOIN_AT = 1 << 14
+"""Chunks are joined to so many values: small groups would cost more in objects than in values."""
+_SORTED_PER_VALUE = 4
+"""So many kept values are looked at for each that comes."""
+_SORTED_AT_ONCE = 1 << 20
+"""So many of them when memory is short; the engine's other work waits for as long."""
 
 _SEGMENT_BYTES = 16
 """Series and length of a segment."""
 
 _KEEP, _BUCKETS, _NEITHER = 0, 1, 2
-
-
-class Chunk(NamedTuple):
-    """Some segments: whose they are, how long, and their values in one column."""
-
-    series: Ints
-    counts: Ints
-    values: Floats
-
-    @classmethod
-    def unpacked(cls, columns: Sequence[bytes]) -> Chunk:
-        """Return a chunk of the bytes of its columns."""
-        series, counts, values = columns
-        return cls(np.frombuffer(series, np.int64), np.frombuffer(counts, np.int64), np.frombuffer(values))
-
-    @classmethod
-    def join(cls, chunks: list[Chunk]) -> Chunk:
-        """Return all chunks as one."""
-        if not chunks:
-            return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-        return cls(
-            np.concatenate([chunk.series for chunk in chunks]),
-            np.concatenate([chunk.counts for chunk in chunks]),
-            np.concatenate([chunk.values for chunk in chunks]),
-        )
-
-    def only(self, chosen: NDArray[np.bool_]) -> Chunk:
-        """Return the chosen segments."""
-        if chosen.all():
-            return self
-        return Chunk(self.series[chosen], self.counts[chosen], self.values[np.repeat(chosen, self.counts)])
-
-    def fill(self, buckets: SparseBuckets) -> None:
-        """Count the values in `buckets`."""
-        buckets.add(np.repeat(self.series, self.counts), self.values)
-
-    def grouped(self, size: int) -> tuple[Floats, Ints]:
-        """Return the values by series, each in order of arrival, and where each of `size` series begins."""
-        order = np.argsort(self.series, kind="stable")
-        counts = self.counts[order]
-        starts = (np.cumsum(self.counts) - self.counts)[order]
-        places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(len(self.values))
-        per_series = np.bincount(self.series, weights=self.counts, minlength=size).astype(np.int64)
-        return self.values[places], np.concatenate([[0], np.cumsum(per_series)])
 
 
 class Weight(NamedTuple):
@@ -88,8 +52,11 @@ class Retained:
         self._retain_values = retain_values
         self._first_fate = _KEEP
         self._fate = np.zeros(64, dtype=np.int8)
-        self._chunks: list[Chunk] = []
-        self._single_chunks = 0
+        self._chunks: deque[Chunk] = deque()
+        """In order of arrival; `_sorted` come before them, and `_small` after."""
+        self._sorted: deque[Chunk] = deque()
+        self._small: list[Chunk] = []
+        self._small_values = 0
         self._kept_values = 0
         self._stale_values = 0
         self._segments = 0
@@ -107,8 +74,8 @@ class Retained:
 
     @property
     def weight(self) -> Weight:
-        """What is held."""
-        values = self._kept_values + self._waiting_values
+        """What is held; not what is on its way into buckets already."""
+        values = self._kept_values - self._stale_values + self._waiting_values
         return Weight(self.buckets.nbytes, 8 * values + _SEGMENT_BYTES * self._segments)
 
     def add(self, joined: Joined, num: Ints) -> None:
@@ -123,6 +90,7 @@ class Retained:
             self._keep(chunk)
         rows = joined.touched
         self._give_up(rows[num[rows] > self._retain_values], num)
+        self._sort_out(_SORTED_PER_VALUE * len(values))
 
     def merge(self, joined: JoinedPartials, num: Ints) -> None:
         """Add the buckets of a group's PARTIALs; `num` is the count of each series before them."""
@@ -131,12 +99,14 @@ class Retained:
         wanted = self._fate[series] != _NEITHER
         self.buckets.add_counts(series[wanted], keys[wanted], counts[wanted])
         self._give_up(joined.touched[joined.per_series(np.add, joined.num) > 0], num)
+        self._sort_out(_SORTED_PER_VALUE * len(series))
 
     def fold(self, mantissa_bits: int) -> None:
         """Put all values into buckets of at most `mantissa_bits`, and every further one too."""
         self._first_fate = _BUCKETS
         self._fate[self._fate == _KEEP] = _BUCKETS
-        self._sort_out()
+        self._stale_values = self._kept_values
+        self._sort_out(_SORTED_AT_ONCE)
         self._fold()
         self.buckets.coarsen(mantissa_bits)
 
@@ -146,17 +116,19 @@ class Retained:
         if len(full):
             self._fate[full] = _BUCKETS
             self._stale_values += int(num[full].sum())
-            if 2 * self._stale_values > self._kept_values:
-                self._sort_out()
 
     def _keep(self, chunk: Chunk) -> None:
-        self._chunks.append(chunk)
         self._kept_values += len(chunk.values)
         self._segments += len(chunk.counts)
-        self._single_chunks += 1
-        if self._single_chunks == _JOIN_AT:
-            self._chunks[-_JOIN_AT:] = [Chunk.join(self._chunks[-_JOIN_AT:])]
-            self._single_chunks = 0
+        self._small.append(chunk)
+        self._small_values += len(chunk.values)
+        if self._small_values >= _JOIN_AT:
+            self._join_small()
+
+    def _join_small(self) -> None:
+        if self._small:
+            self._chunks.append(Chunk.join(self._small))
+            self._small, self._small_values = [], 0
 
     def _wait(self, chunk: Chunk) -> None:
         if not len(chunk.values):
@@ -164,7 +136,7 @@ class Retained:
         self._waiting.append(chunk)
         self._waiting_values += len(chunk.values)
         self._segments += len(chunk.counts)
-        if self._waiting_values >= _FOLD_AT:
+        if self._waiting_values >= max(_FOLD_AT, _CODES_PER_FOLD * len(self.buckets.codes)):
             self._fold()
 
     def _fold(self) -> None:
@@ -173,27 +145,49 @@ class Retained:
         waiting.fill(self.buckets)
         self._waiting, self._waiting_values = [], 0
 
-    def _sort_out(self) -> None:
-        """Move what full series had kept into their buckets."""
-        everything = Chunk.join(self._chunks)
-        full = self._fate[everything.series] == _BUCKETS
-        kept = everything.only(~full)
-        self._chunks, self._kept_values, self._stale_values = [kept], len(kept.values), 0
-        self._single_chunks = 0
-        self._segments -= len(everything.counts) - len(kept.counts)
-        self._wait(everything.only(full))
+    def _sort_out(self, values: int) -> None:
+        """Look at about so many of the kept values, and move those of full series on into buckets."""
+        if not self._sorted:
+            if 2 * self._stale_values <= self._kept_values:
+                return
+            self._join_small()
+        while self._chunks and values > 0:
+            chunk = self._chunks.popleft()
+            values -= len(chunk.values)
+            is_stale = self._fate[chunk.series] == _BUCKETS
+            if is_stale.any():
+                self._sort(chunk, is_stale)
+            else:
+                self._sorted.append(chunk)
+        if not self._chunks:
+            self._chunks, self._sorted = self._sorted, self._chunks
+
+    def _sort(self, chunk: Chunk, is_stale: NDArray[np.bool_]) -> None:
+        stale, kept = chunk.only(is_stale), chunk.only(~is_stale)
+        self._kept_values -= len(stale.values)
+        self._stale_values -= len(stale.values)
+        self._segments -= len(stale.counts)
+        self._wait(stale)
+        if len(kept.values):
+            self._sorted.append(kept)
+
+    def _kept(self) -> Chunk:
+        return Chunk.join([*self._sorted, *self._chunks, *self._small])
 
     def close(self) -> Chunk:
         """Return the values of the series that kept all of theirs; `buckets` then holds every series."""
-        self._sort_out()
+        everything = self._kept()
+        is_stale = self._fate[everything.series] == _BUCKETS
+        self._wait(everything.only(is_stale))
         self._fold()
-        kept = self._chunks[0]
+        kept = everything.only(~is_stale)
         kept.fill(self.buckets)
+        self._chunks, self._sorted, self._small = deque([kept]), deque(), []
         return kept
 
     def dump(self) -> list[Any]:
         """Return all of it in plain types, for `load`."""
-        kept, waiting = Chunk.join(self._chunks), Chunk.join(self._waiting)
+        kept, waiting = self._kept(), Chunk.join(self._waiting)
         columns = (*kept, *waiting, self._fate, self.buckets.codes, self.buckets.counts)
         numbers = (self._retain_values, self._first_fate, self._stale_values, self.buckets.mantissa_bits)
         return [*numbers, *(column.tobytes() for column in columns)]
@@ -202,7 +196,7 @@ class Retained:
         """Take over what another one dumped."""
         self._retain_values, self._first_fate, self._stale_values, bits, *packed = dumped
         kept, waiting = Chunk.unpacked(packed[0:3]), Chunk.unpacked(packed[3:6])
-        self._chunks, self._kept_values = [kept], len(kept.values)
+        self._chunks, self._kept_values = deque([kept]), len(kept.values)
         self._waiting, self._waiting_values = [waiting], len(waiting.values)
         self._segments = len(kept.counts) + len(waiting.counts)
         self._fate = np.frombuffer(packed[6], dtype=np.int8).copy()

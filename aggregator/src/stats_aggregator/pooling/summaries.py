@@ -9,7 +9,7 @@ import numpy as np
 from ..store.stored import SummaryRow
 from .accumulators import Accumulator
 from .bucketing import SparseBuckets
-from .retained import Chunk
+from .chunk import Chunk
 from .segments import Floats, Ints
 
 
@@ -88,8 +88,9 @@ def summary_rows(accumulator: Accumulator) -> Iterator[SummaryRow]:
     series, workers, values = accumulator.latest.rows()
     if len(series):
         _pool_latest(figures, series, workers, values)
-        kept = Chunk.join([kept, Chunk(series, np.ones(len(series), np.int64), values)])
-        buckets.add(series, values)
+        latest = Chunk(series, np.ones(len(series), np.int64), values)
+        latest.fill(buckets)
+        kept = Chunk.join([kept, latest])
     yield from _rows(accumulator, figures, kept, buckets)
 
 
