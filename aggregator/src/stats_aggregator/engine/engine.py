@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from typing import get_args
 
 from stats_aggregator_client.wire import (
     INT64_MAX,
@@ -15,6 +16,7 @@ from stats_aggregator_client.wire import (
     Bye,
     Heartbeat,
     Hello,
+    Message,
     Partial,
     Property,
     RejectCode,
@@ -51,6 +53,9 @@ _MAX_WAITING = 2
 """Jobs that may wait for the closer before credit is withdrawn."""
 _MAX_BACKLOG = 1024
 """Jobs that may wait for the closer before nothing more is taken."""
+
+_VALUES = (Batch, Partial)
+_NAMES = {record: record.__name__.lower() for record in get_args(Message)}
 
 Received = tuple[bytes, bytes]
 
@@ -123,15 +128,16 @@ class Engine:
             self._take(group, peer, frame, message)
         return self._commit(group)
 
-    def _take(self, group: Group, peer: bytes, frame: bytes, message: object) -> None:
+    def _take(self, group: Group, peer: bytes, frame: bytes, message: Message) -> None:
         reception = self.reception
-        reception.received[type(message).__name__.lower()] += 1
-        if isinstance(message, Batch | Partial):  # the most frequent by far
+        reception.received[_NAMES[type(message)]] += 1
+        if isinstance(message, _VALUES):  # the most frequent by far
             session = reception.admit(group, peer, message)
             if session is not None:
+                num = num_values(message)
                 session.batches += 1
-                session.values = min(session.values + num_values(message), INT64_MAX)
-                self.keeper.values(group, session, message, frame)
+                session.values = min(session.values + num, INT64_MAX)
+                self.keeper.values(group, session, message, num, frame)
         elif isinstance(message, Hello):
             reception.hello(group, peer, message)
         elif isinstance(message, Heartbeat | Bye):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stats_aggregator_client.wire import Batch, Closing, Partial, Rewind, Write
+from stats_aggregator_client.wire import Batch, Partial, Rewind, Write
 
 from ..journal.decisions import Closed, Entry
 from ..periods.periods import Category, OpenPeriod
@@ -31,19 +31,22 @@ class PeriodKeeper:
         self._is_crowded = False
         self.totals = Totals()
 
-    def values(self, group: Group, session: Session, message: Batch | Partial, frame: bytes) -> None:
-        """Take a batch or PARTIAL into the period it belongs to."""
+    def values(
+        self, group: Group, session: Session, message: Batch | Partial, num: int, frame: bytes
+    ) -> None:
+        """Take a batch or PARTIAL of `num` values into the period it belongs to."""
         category, overflows = self._category(group, session, message.category)
-        self._hand_over(group, category, message.closing)
+        if message.closing and not category.written_by_producer:
+            self._hand_over(group, category)
         period, start_ns, late = category.find(message.t_last, group.now_ns, self._is_crowded)
-        self.totals.take(message, late)
+        self.totals.take(message, num, late)
         if period is None:
             if category.by_time and is_empty(message):
                 category.pass_by(message, session.worker)
                 group.add_passing(Entry(0, False, frame, overflows))
                 return
             period = self._open(group, category, start_ns)
-        category.admit(message, session.worker, period, late)
+        category.admit(message, num, session.worker, period, late)
         entry = Entry(period.key.ordinal, late, frame, overflows)
         group.add_values(entry, period, message, session.worker)
         if category.crosses_boundary():
@@ -51,6 +54,10 @@ class PeriodKeeper:
 
     def _category(self, group: Group, session: Session, name: str) -> tuple[Category, bool]:
         """Return the category, and whether it is another one that stands in for want of room."""
+        category = self._state.categories.get((session.run, name))
+        if category is not None:
+            category.heard_ns = group.now_ns
+            return category, False
         overflows = not self._state.has_room(session.run, name)
         if overflows:
             self._sayings.once(
@@ -65,9 +72,9 @@ class PeriodKeeper:
         category.heard_ns = group.now_ns
         return category, overflows
 
-    def _hand_over(self, group: Group, category: Category, closing: int) -> None:
-        """Let WRITE end the category's periods, from the first message that says so on."""
-        windows = category.take_closing(closing)
+    def _hand_over(self, group: Group, category: Category) -> None:
+        """Let WRITE end the category's periods from now on: a producer says so."""
+        windows = category.take_over()
         for period in windows[:-1]:
             self.close(group, category, period, "write")
         for period in windows[-1:]:
@@ -92,7 +99,7 @@ class PeriodKeeper:
         late = round_.is_late(write.session, write.step <= category.axis.last, is_live)
         if not late and write.session not in round_.writers:
             self._say_who_begins_behind(session, category, write.step)
-        self._hand_over(group, category, Closing.WRITE)
+        self._hand_over(group, category)
         repeats = category.take_write(write, late, group.now_ns)
         closes = repeats or (not late and round_.is_complete(is_live))
         period, _, _ = category.find(group.now_ns, group.now_ns)

@@ -172,7 +172,8 @@ class Reception:
 
     def _check_room(self, session: Session, message: Sequenced) -> None:
         # Each run past the limit has one category that takes all of its further ones.
-        if not self._state.may_take(session.run, message.category):
+        run, name = session.run, message.category
+        if (run, name) not in self._state.categories and not self._state.may_take(run, name):
             text = f"there are {len(self._state.categories)} categories, and no room for more"
             raise WireError(RejectCode.FORBIDDEN, text)
 

@@ -21,6 +21,7 @@ from ..journal.decisions import (
 from ..journal.segment import Record, RecordKind
 from ..periods.periods import Category, OpenPeriod, PeriodKey
 from ..pooling.accumulators import Limits
+from ..pooling.contents import num_values
 from ..pooling.series import OVERFLOW
 from .checkpoints import CheckpointReader
 from .sessions import LOST_AFTER_NS, Liveness, Refused, Session
@@ -234,7 +235,7 @@ class Replay:
                 category.pass_by(message, session.worker)
             else:
                 period = self._period_of(category, entry, message)
-                category.admit(message, session.worker, period, entry.late)
+                category.admit(message, num_values(message), session.worker, period, entry.late)
                 if period is not None:
                     pins.add(period.key)
                     joined.setdefault(period.key, (period, []))[1].append((message, session.worker))

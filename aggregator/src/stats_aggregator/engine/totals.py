@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from stats_aggregator_client.wire import Batch, Partial
 
-from ..pooling.contents import num_values
-
 
 @dataclass(slots=True)
 class Totals:
@@ -23,9 +21,8 @@ class Totals:
     uncertain: int = 0
     periods_closed: int = 0
 
-    def take(self, message: Batch | Partial, is_late: bool) -> None:
-        """Count a batch or PARTIAL that was taken; `is_late` says that its window was closed."""
-        values = num_values(message)
+    def take(self, message: Batch | Partial, values: int, is_late: bool) -> None:
+        """Count a batch or PARTIAL of `values` that was taken; `is_late` says that its window was closed."""
         self.batches += 1
         self.values += values
         self.lost += message.lost

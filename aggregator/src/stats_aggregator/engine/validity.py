@@ -34,7 +34,7 @@ class Validator:
         """Raise WireError where the message is unfit."""
         if message.category not in self._categories:
             self._check_category(message.category)
-        if isinstance(message, Batch):
+        if type(message) is Batch:
             self._check_columns(message)
         elif isinstance(message, Partial):
             self._check_partial(message)
@@ -71,7 +71,9 @@ class Validator:
         return self._widths.put(packed, len(series))
 
     def _check_columns(self, batch: Batch) -> None:
-        num_series = self._num_series(batch.series) if batch.series else 0
+        num_series = self._widths.get(batch.series)
+        if num_series is None:
+            num_series = self._num_series(batch.series) if batch.series else 0
         if 4 * num_series != len(batch.counts):
             raise WireError(RejectCode.COLUMN, f"{num_series} series, but {len(batch.counts) // 4} counts")
         # Workers in step send the same counts over and over.

@@ -10,7 +10,6 @@ from stats_aggregator_client.wire import INT64_MAX, Batch, Closing, Partial, Wri
 
 from ..journal.decisions import Closed
 from ..pooling.accumulators import Accumulator
-from ..pooling.contents import num_values
 from .axis import Axis, WriteRound
 from .every import AUTO_WINDOW_NS, Every, Mode
 
@@ -95,9 +94,9 @@ class Category:
         if step != ordinal:  # else nobody counted steps, and the ordinal stood for them
             self.axis.last = step
 
-    def take_closing(self, closing: int) -> list[OpenPeriod]:
-        """Note what a batch says of closing; return the time periods still open when WRITE takes over."""
-        if closing != Closing.WRITE or self.written_by_producer:
+    def take_over(self) -> list[OpenPeriod]:
+        """Note that a producer says WRITE; return the time periods still open where that is new."""
+        if self.written_by_producer:
             return []
         self.written_by_producer = True
         if self.every.mode is not Mode.AUTO:
@@ -118,10 +117,11 @@ class Category:
         width = self.window_ns
         start = t_last - t_last % width
         found = self.windows.get((start, width))
+        if found is not None:
+            return found, start, False
         current = now_ns - now_ns % width
         is_far = start + width <= self.closed_through_ns or start > current + width
-        is_full = len(self.windows) >= MAX_OPEN_WINDOWS or (is_crowded and start != current)
-        late = found is None and (is_far or is_full)
+        late = is_far or len(self.windows) >= MAX_OPEN_WINDOWS or (is_crowded and start != current)
         if late:
             start = current
             newest = max(self.windows.values(), key=lambda period: period.start_ns, default=None)
@@ -163,24 +163,29 @@ class Category:
             boundary = self._next_boundary()  # it began under another `every`
         self.boundary = boundary
 
-    def admit(self, batch: Batch | Partial, worker: str, period: OpenPeriod | None, late: bool) -> None:
-        """Take a message's step, losses and sender; its values follow when the group is stored.
+    def admit(
+        self, batch: Batch | Partial, num: int, worker: str, period: OpenPeriod | None, late: bool
+    ) -> None:
+        """Take the step, losses and sender of a message of `num` values; these follow when it is stored.
 
         `period` is None in a replay whose period the store has as closed.
         """
         step = self.axis.report(batch.step, batch.steps)
         self.senders.add(worker)
         self.written_by_producer = self.written_by_producer or batch.closing == Closing.WRITE
-        if period is not None:
-            period.step = max(period.step, step)
-            period.taken = min(period.taken + num_values(batch), INT64_MAX)
-            # Whatever a client claims, the sums fit the store.
+        if period is None:
+            return
+        if step > period.step:
+            period.step = step
+        # Whatever a client claims, the sums fit the store.
+        period.taken = min(period.taken + num, INT64_MAX)
+        if batch.lost or batch.uncertain:
             period.lost = min(period.lost + batch.lost, INT64_MAX)
             period.uncertain = min(period.uncertain + batch.uncertain, INT64_MAX)
-            if late:
-                period.late = min(period.late + num_values(batch), INT64_MAX)
-            elif isinstance(batch, Partial):
-                period.late = min(period.late + batch.late, INT64_MAX)
+        if late:
+            period.late = min(period.late + num, INT64_MAX)
+        elif isinstance(batch, Partial):
+            period.late = min(period.late + batch.late, INT64_MAX)
 
     def rewind(self, step: int) -> None:
         """Let the axis go back; its periods have ended."""
@@ -205,7 +210,7 @@ class Category:
 
     def crosses_boundary(self) -> bool:
         """Return whether the step has reached the end of the open period, where steps end it."""
-        return self.every.mode is Mode.STEPS and 0 <= self.boundary <= self.axis.position
+        return 0 <= self.boundary <= self.axis.position and self.every.mode is Mode.STEPS
 
     def due(
         self, now_ns: int, grace_ns: int, is_live: Callable[[bytes], bool]

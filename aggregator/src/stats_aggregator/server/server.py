@@ -30,6 +30,7 @@ from .config import Config
 from .data_directory import DataDirectory
 from .feed_sender import FeedSender
 from .file_limit import raise_file_limit
+from .freed_memory import keep_freed_memory
 from .ingress import Ingress
 from .page_process import PageProcess
 from .results_directory import make_results_directory
@@ -75,6 +76,7 @@ class Server:
         entries = [plugin.entry for plugin in plugins]
         rows = [row_of(entry, config.writers.get(entry.key, {})) for entry in entries]
         raise_file_limit()
+        keep_freed_memory()
         address_file = AddressFile(config.address_file) if config.address_file is not None else None
         make_results_directory(config.results_dir)
         self._directory = self._owned(DataDirectory(config.data_dir))
