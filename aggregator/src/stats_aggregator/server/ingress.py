@@ -82,17 +82,22 @@ class Ingress:
     def receive(self) -> list[Received]:
         """Return what has come, up to a group's size, without waiting."""
         received: list[Received] = []
-        receive, size_bytes = self._socket.recv_multipart, 0
-        while len(received) < _GROUP_MESSAGES and size_bytes < _GROUP_BYTES:
+        receive, option, size_bytes = self._socket.recv, self._socket.getsockopt, 0
+        for _ in range(_GROUP_MESSAGES):
             try:
-                peer, *frames = receive(zmq.DONTWAIT)
+                peer = receive(zmq.DONTWAIT)
             except zmq.Again:
                 break
-            if len(frames) != 1:
+            # A message comes whole: who sent it, and at least one frame. recv_multipart takes twice as long.
+            frame = receive(zmq.DONTWAIT)
+            if option(zmq.RCVMORE):
+                self._socket.recv_multipart(zmq.DONTWAIT)
                 self.dropped += 1
                 continue
-            received.append((peer, frames[0]))
-            size_bytes += len(frames[0])
+            received.append((peer, frame))
+            size_bytes += len(frame)
+            if size_bytes >= _GROUP_BYTES:
+                break
         return received
 
     def send(self, replies: Iterable[Received]) -> None:
