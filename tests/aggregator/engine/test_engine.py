@@ -131,20 +131,20 @@ def test_nothing_is_acknowledged_before_it_is_synced(tmp_path):
         journal, worker = core.journal, Worker("w")
         assert isinstance(journal, Journal)
         for message in (worker.hello(), worker.batch("c", SERIES), worker.write(1), worker.batch("")):
-            before = journal.syncs
+            before = journal.sync_times.num
             assert core.handle(message) != []
-            assert journal.syncs == before + 1
-        synced = journal.syncs
+            assert journal.sync_times.num == before + 1
+        synced = journal.sync_times.num
         core.handle(worker.heartbeat())
-        assert journal.syncs == synced  # nothing to keep, nothing to sync
+        assert journal.sync_times.num == synced  # nothing to keep, nothing to sync
 
 
 def test_a_group_is_synced_once(tmp_path):
     with Core(tmp_path / "core", durability=Durability.FULL) as core:
         workers = joined(core, *"abcdefgh")
-        before = core.journal.syncs
+        before = core.journal.sync_times.num
         core.handle(*(worker.batch(f"c{number % 3}", SERIES) for number in range(20) for worker in workers))
-        assert core.journal.syncs == before + 1
+        assert core.journal.sync_times.num == before + 1
 
 
 # The log, and the end.

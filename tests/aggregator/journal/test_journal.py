@@ -138,8 +138,8 @@ def test_full_durability_syncs_once_an_append(tmp_path: Path, durability: Durabi
     journal = begin(tmp_path / "data" / "journal", durability)
     for _ in range(3):
         journal.append([group(b"a"), group(b"b")])
-    assert journal.syncs == syncs
-    assert (journal.last_sync_s > 0) == (syncs > 0)
+    assert journal.sync_times.num == syncs
+    assert (journal.sync_times.last_s > 0) == (syncs > 0)
     journal.close()
     assert groups_in(tmp_path / "data" / "journal") == [b"a", b"b"] * 3
 
@@ -174,15 +174,12 @@ def test_durability_none_keeps_nothing(tmp_path: Path) -> None:
     journal.append([group(b"a")], pins=["p"])
     journal.release("p")
     journal.close()
-    assert (journal.size_bytes, journal.segments, journal.syncs, journal.last_sync_s) == (0, 0, 0, 0.0)
+    assert (journal.size_bytes, journal.segments, journal.sync_times.num) == (0, 0, 0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_null_object_has_every_public_name_of_a_journal() -> None:
-    public = {name for name in dir(Journal) if not name.startswith("_")} - {"resume"} | {
-        "syncs",
-        "last_sync_s",
-    }
+    public = {name for name in dir(Journal) if not name.startswith("_")} - {"resume"} | {"sync_times"}
     assert public <= set(dir(NullJournal))
 
 
@@ -202,7 +199,7 @@ def test_a_failed_sync_fails_every_later_append(tmp_path: Path, broken_disk) -> 
     os.set_blocking(reader, False)
     with pytest.raises(BlockingIOError):
         os.read(reader, 1)  # nothing was written, so nothing was synced either
-    assert journal.syncs == 1
+    assert journal.sync_times.num == 1
     os.close(reader)
     assert groups_in(tmp_path) == [b"good"]
 
@@ -281,5 +278,5 @@ def test_the_time_of_a_sync_comes_from_the_clock_that_was_handed_in(tmp_path: Pa
     clock = Clock(not_before_ns=1 << 62)  # far in the future: durations only
     journal = Journal(tmp_path, Durability.FULL, snapshot=bytes, clock=clock)
     journal.append([group(b"a")])
-    assert 0 < journal.last_sync_s < 60
+    assert 0 < journal.sync_times.last_s < 60
     journal.close()

@@ -6,7 +6,7 @@ Both must agree: a frame is in the same period for ever, and a decision that was
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,8 +57,8 @@ class Ledger:
         assert isinstance(journal, Journal)
         append = journal.append
 
-        def heard(records: Sequence[Record], pins: Iterable[Any] = ()) -> None:
-            append(records, pins)
+        def heard(records: Sequence[Record], *others: Any) -> None:
+            append(records, *others)
             for record in records:
                 self._take(record.kind, b"".join(map(bytes, record.body)))
 

@@ -1,40 +1,22 @@
 """Engine: messages in, decisions journaled, values pooled, replies out.
 
 One thread calls it, so nothing in it has a lock; the socket is not its business. For each group of messages:
-decide, append to the journal and sync once, apply, and only then reply.
+decide, write to the journal, pool the values while the disk works, sync, and only then reply.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import get_args
-
-from stats_aggregator_client.wire import (
-    INT64_MAX,
-    Batch,
-    Bye,
-    Heartbeat,
-    Hello,
-    Message,
-    Partial,
-    Property,
-    RejectCode,
-    Rewind,
-    Status,
-    WireError,
-    Write,
-    decode,
-)
 
 from ..clock import Clock
 from ..errors import JournalFull
 from ..journal.journal import AnyJournal
 from ..periods.periods import PeriodKey
-from ..pooling.contents import num_values
 from .answers import Answers, Credit
 from .closer import Closer, RunBegan
 from .group import Group
+from .intake import Intake
 from .journal_limit import JournalLimit
 from .keeper import PeriodKeeper
 from .memory import Memory
@@ -53,9 +35,6 @@ _MAX_WAITING = 2
 """Jobs that may wait for the closer before credit is withdrawn."""
 _MAX_BACKLOG = 1024
 """Jobs that may wait for the closer before nothing more is taken."""
-
-_VALUES = (Batch, Partial)
-_NAMES = {record: record.__name__.lower() for record in get_args(Message)}
 
 Received = tuple[bytes, bytes]
 
@@ -94,7 +73,8 @@ class Engine:
         self.reception = Reception(state, server_id, run, sayings, self._is_reached)
         self.keeper = PeriodKeeper(state, grace_ns, sayings)
         self._clock = clock
-        self._feed, self._report, self._reaches = feed, report, reaches
+        self._feed, self._reaches = feed, reaches
+        self._intake = Intake(self.reception, self.keeper, report)
         self._sayings = sayings
         self.memory = Memory(retain_bytes, sayings)
         self._journal_limit = JournalLimit(journal, journal_bytes)
@@ -120,47 +100,8 @@ class Engine:
             for period, mantissa_bits in self.memory.to_fold(self.state.open_periods()):
                 group.fold(period, mantissa_bits)
         for peer, frame in received:
-            try:
-                message = decode(frame)
-            except WireError as error:
-                self.reception.refuse_frame(group, peer, error)
-                continue
-            self._take(group, peer, frame, message)
+            self._intake.take(group, peer, frame)
         return self._commit(group)
-
-    def _take(self, group: Group, peer: bytes, frame: bytes, message: Message) -> None:
-        reception = self.reception
-        reception.received[_NAMES[type(message)]] += 1
-        if isinstance(message, _VALUES):  # the most frequent by far
-            session = reception.admit(group, peer, message)
-            if session is not None:
-                num = num_values(message)
-                session.batches += 1
-                session.values = min(session.values + num, INT64_MAX)
-                self.keeper.values(group, session, message, num, frame)
-        elif isinstance(message, Hello):
-            reception.hello(group, peer, message)
-        elif isinstance(message, Heartbeat | Bye):
-            reception.life(group, peer, message, frame)
-        elif isinstance(message, Property | Write | Rewind):
-            session = reception.admit(group, peer, message)
-            if session is not None:
-                self._control(group, session, frame, message)
-        elif isinstance(message, Status):
-            self._report(peer)
-        else:
-            text = f"{type(message).__name__} is no message for a daemon"
-            reception.refuse_frame(group, peer, WireError(RejectCode.KIND, text))
-
-    def _control(
-        self, group: Group, session: Session, frame: bytes, message: Property | Write | Rewind
-    ) -> None:
-        if isinstance(message, Write):
-            self.keeper.write(group, session, message, frame)
-        elif isinstance(message, Rewind):
-            self.keeper.rewind(group, session, message, frame)
-        elif isinstance(message, Property):
-            group.add_property(session.run, message, frame)
 
     # Storing a group.
 
@@ -169,16 +110,17 @@ class Engine:
         records = group.records()
         if records:
             try:
-                self.journal.append(records, group.pins)
+                self.journal.append(records, group.pins, group.apply)
             except JournalFull as error:
                 log.error("not acknowledging: %s", error)
                 self._waiting_group = group
                 return []
-            self._apply(group)
+            self._finish(group)
             self._journal_limit.keep(self.state)
         return self._replies(group)
 
-    def _apply(self, group: Group) -> None:
+    def _finish(self, group: Group) -> None:
+        """Do what waits until a group is stored and its values are in their periods."""
         for session in group.taken.values():
             session.durable_seq = session.taken_seq
         for session in group.welcomes.values():
@@ -188,7 +130,7 @@ class Engine:
         self.memory.grew(sum(len(frame) for _, frame in group.shown))
         for period, frame in group.shown if self._feed.wanted else ():
             self._feed.batch(*period.key, frame)
-        for period in group.apply():
+        for period in group.touched:
             say_oddities(self._sayings, period)
         for named in group.properties:
             self.closer.submit(named)
@@ -247,12 +189,12 @@ class Engine:
 
     def _try_again(self, group: Group) -> list[Received]:
         try:
-            self.journal.append(group.records(), group.pins)
+            self.journal.append(group.records(), group.pins, group.apply)
         except JournalFull:
             return []
         log.warning("there is room on the disk again: going on")
         self._waiting_group = None
-        self._apply(group)
+        self._finish(group)
         return self._replies(group)
 
     def _close_due(self, now_ns: int) -> list[Received]:

@@ -47,6 +47,7 @@ class Group:
         self.welcomes: dict[bytes, Session] = {}
         self.taken: dict[bytes, Session] = {}
         self.strangers: set[bytes] = set()
+        self.touched: list[OpenPeriod] = []
         self._folds: list[tuple[OpenPeriod, int]] = []
         self._records: list[Record] = []
         self._parts: list[_Part] = []
@@ -132,16 +133,16 @@ class Group:
             for worker in _workers_of(message, sender)
         }
 
-    def apply(self) -> list[OpenPeriod]:
-        """Add the values to their periods, those of one GROUP record together; return the periods."""
+    def apply(self) -> None:
+        """Add the values to their periods, those of one GROUP record together; `touched` are the periods."""
         failpoints.reach("engine.apply.before")
         for period, mantissa_bits in self._folds:
             period.accumulator.fold(mantissa_bits)
-        touched = [found for part in self._parts for found in part.contributions.values()]
-        for period, messages in touched:
-            period.accumulator.add(messages)
+        for part in self._parts:
+            for period, messages in part.contributions.values():
+                period.accumulator.add(messages)
+                self.touched.append(period)
         failpoints.reach("engine.apply.after")
-        return [period for period, _ in touched]
 
 
 def _workers_of(message: Batch | Partial, sender: str) -> Sequence[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from .. import failpoints
 from ..clock import Clock
 from ..errors import JournalFailed, JournalFull, journal_error
+from .finished import FinishedSegments
 from .newest import newest_number, note_newest
 from .null_journal import NullJournal
 from .segment import SUFFIX, Record, RecordKind, segment_number
@@ -33,13 +33,8 @@ class Durability(Enum):
     """Nothing: no journal is kept."""
 
 
-@dataclass(slots=True)
-class _Finished:
-    """A segment that is only kept until its pins are released."""
-
-    path: Path
-    size_bytes: int
-    pins: set[Hashable]
+def _rest() -> None:
+    """Do nothing while the disk works."""
 
 
 class Journal:
@@ -75,16 +70,13 @@ class Journal:
         self._snapshot = snapshot
         self._clock = clock
         self._segment_bytes = segment_bytes
-        self._finished: dict[int, _Finished] = {}
+        self._finished = FinishedSegments()
         self._pins: set[Hashable] = set()
         self._failure: JournalFailed | None = None
-        self.syncs = 0
-        """How many appends were synced."""
         self.checkpoints = 0
         """How many times older segments were made dispensable."""
-        self.last_sync_s = 0.0
-        """How long the last of these syncs took, in seconds."""
         self.sync_times = SyncTimes()
+        """Of the appends that were synced."""
         self._make_directory()
         self._current = self._rewrite(first_number, rewrite, renew) if rewrite else self._begin(first_number)
         self._roll_at_bytes = segment_bytes
@@ -135,38 +127,46 @@ class Journal:
     @property
     def size_bytes(self) -> int:
         """How many bytes all segments hold."""
-        return self._current.size_bytes + sum(segment.size_bytes for segment in self._finished.values())
+        return self._current.size_bytes + self._finished.size_bytes
 
     @property
     def segments(self) -> int:
         """How many segments there are, the current one among them."""
         return len(self._finished) + 1
 
-    def append(self, records: Sequence[Record], pins: Iterable[Hashable] = ()) -> None:
+    def append(
+        self, records: Sequence[Record], pins: Iterable[Hashable] = (), meanwhile: Callable[[], None] = _rest
+    ) -> None:
         """Write `records`, whole or not at all, and sync them where durability is full.
 
         `pins` are the periods of which these records tell anything; the segment stays until each is
-        released. Raises JournalFull where there is no room: nothing was appended, and the same append may be
-        tried again later. Raises JournalFailed on any other fault of the disk, and from then on always.
+        released. `meanwhile` is called when all is written, while the disk is at work. Raises JournalFull
+        where there is no room: nothing was appended, and the same append may be tried again later. Raises
+        JournalFailed on any other fault of the disk, and from then on always.
         """
         if self._failure:
             raise self._failure
         failpoints.reach_each("journal.append", (record.kind.name.lower() for record in records), "before")
         try:
+            before_bytes = self._current.size_bytes
             self._current.append(records)
             self._pins.update(pins)
             if self._sync:
-                began_ns = self._clock.now_ns()
-                self._current.sync()
-                self.last_sync_s = (self._clock.now_ns() - began_ns) / 1e9
-                self.syncs += 1
-                self.sync_times.note(self.last_sync_s)
+                self._current.begin_sync(before_bytes)
+            meanwhile()
+            if self._sync:
+                self._wait_for_sync()
             failpoints.reach_each("journal.append", (record.kind.name.lower() for record in records), "after")
             if self._current.size_bytes >= self._roll_at_bytes:
                 self._roll()
         except JournalFailed as failure:
             self._failure = failure
             raise
+
+    def _wait_for_sync(self) -> None:
+        began_ns = self._clock.now_ns()
+        self._current.sync()
+        self.sync_times.note((self._clock.now_ns() - began_ns) / 1e9)
 
     def checkpoint(self, records: Iterable[Record], pins: Collection[Hashable]) -> None:
         """Begin a segment with `records`, which tell all there is of `pins`: older ones need not keep these.
@@ -179,11 +179,10 @@ class Journal:
         try:
             self._go_on_in(self._begin(self._current.number + 1, records))
             self._pins.update(pins)
-            for segment in self._finished.values():
-                segment.pins.difference_update(pins)
+            self._finished.release(pins)
             self.checkpoints += 1
             failpoints.reach("journal.checkpoint.after")
-            self._remove_unpinned()
+            self._finished.remove_unpinned()
         except JournalFailed as failure:
             self._failure = failure
             raise
@@ -194,9 +193,8 @@ class Journal:
         Raises JournalFailed where one cannot be removed.
         """
         self._pins.discard(pin)
-        for segment in self._finished.values():
-            segment.pins.discard(pin)
-        self._remove_unpinned()
+        self._finished.release((pin,))
+        self._finished.remove_unpinned()
 
     def close(self) -> None:
         """Close the file; all segments stay. Closing twice is fine."""
@@ -252,19 +250,19 @@ class Journal:
             # The current one may still have room; a new one is tried again when it has grown somewhat.
             self._roll_at_bytes = self._current.size_bytes + self._segment_bytes // 16
         else:
-            self._remove_unpinned()
+            self._finished.remove_unpinned()
 
     def _go_on_in(self, segment: SegmentWriter) -> None:
         old, self._current = self._current, segment
         old.close()
-        self._finished[old.number] = _Finished(old.path, old.size_bytes, self._pins)
+        self._finished.keep(old.number, old.path, old.size_bytes, self._pins)
         self._pins = set()
         self._roll_at_bytes = segment.size_bytes + self._segment_bytes
 
     def _adopt(self, pins_of: Mapping[int, Iterable[Hashable]]) -> None:
         """Take over the segments of an earlier process."""
         live = set(segment_paths(self._directory))
-        known = {self._current.path, *(segment.path for segment in self._finished.values())}
+        known = {self._current.path, *self._finished.paths}
         try:
             for path in all_segment_paths(self._directory):
                 if path not in live:
@@ -273,26 +271,12 @@ class Journal:
                     failpoints.reach("recovery.unlink.after")
                 elif path not in known and read_header(path):
                     number = segment_number(path)
-                    self._finished[number] = _Finished(
-                        path, path.stat().st_size, set(pins_of.get(number, ()))
-                    )
+                    self._finished.keep(number, path, path.stat().st_size, pins_of.get(number, ()))
             for path in self._directory.glob(f"*{SUFFIX}{UNPUBLISHED}"):
                 path.unlink()
         except OSError as error:
             raise journal_error(self._directory, error) from error
-        self._remove_unpinned()
-
-    def _remove_unpinned(self) -> None:
-        for number, segment in list(self._finished.items()):
-            if segment.pins:
-                continue
-            try:
-                failpoints.reach("segment.unlink.before")
-                segment.path.unlink(missing_ok=True)
-                failpoints.reach("segment.unlink.after")
-            except OSError as error:
-                raise JournalFailed(segment.path, error) from error
-            del self._finished[number]
+        self._finished.remove_unpinned()
 
 
 AnyJournal = Journal | NullJournal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
 from .segment import Record
 from .sync_times import SyncTimes
@@ -13,13 +13,17 @@ class NullJournal:
 
     size_bytes = 0
     segments = 0
-    syncs = 0
-    last_sync_s = 0.0
     checkpoints = 0
     sync_times = SyncTimes()
 
-    def append(self, records: Sequence[Record], pins: Iterable[Hashable] = ()) -> None:
-        """Do nothing."""
+    def append(
+        self,
+        records: Sequence[Record],
+        pins: Iterable[Hashable] = (),
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Call `meanwhile`, and keep nothing."""
+        meanwhile()
 
     def checkpoint(self, records: Iterable[Record], pins: Collection[Hashable]) -> None:
         """Do nothing."""

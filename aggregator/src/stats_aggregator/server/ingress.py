@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import zmq
 
@@ -54,6 +54,7 @@ class Ingress:
             raise BindError(bind, f"{error.strerror}{hint}") from error
         self.address: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.dropped = 0
+        self.is_idle = True
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -79,26 +80,28 @@ class Ingress:
             if ready == self._wake_read:
                 os.read(self._wake_read, 4096)
 
-    def receive(self) -> list[Received]:
-        """Return what has come, up to a group's size, without waiting."""
-        received: list[Received] = []
-        receive, option, size_bytes = self._socket.recv, self._socket.getsockopt, 0
+    def receive(self) -> Iterator[Received]:
+        """Yield what has come, up to a group's size, without waiting; `is_idle` says whether that is all.
+
+        While one message is looked at the next ones come: the busier, the larger a group.
+        """
+        receive, size_bytes, self.is_idle = self._socket.recv, 0, False
         for _ in range(_GROUP_MESSAGES):
             try:
                 peer = receive(zmq.DONTWAIT)
             except zmq.Again:
-                break
+                self.is_idle = True
+                return
             # A message comes whole: who sent it, and at least one frame. recv_multipart takes twice as long.
-            frame = receive(zmq.DONTWAIT)
-            if option(zmq.RCVMORE):
+            frame = receive(zmq.DONTWAIT, copy=False)
+            if frame.more:
                 self._socket.recv_multipart(zmq.DONTWAIT)
                 self.dropped += 1
                 continue
-            received.append((peer, frame))
+            yield peer, frame.bytes
             size_bytes += len(frame)
             if size_bytes >= _GROUP_BYTES:
-                break
-        return received
+                return
 
     def send(self, replies: Iterable[Received]) -> None:
         """Send replies; those to workers that are gone, or too slow to read, are dropped by the socket."""

@@ -242,10 +242,8 @@ class Server:
         engine, ingress = self._engine, self._ingress
         next_tick_ns, now_ns = 0, time.monotonic_ns()
         while not self._signals:
-            received = ingress.receive()
-            if received:
-                ingress.send(engine.handle(received))
-            else:
+            ingress.send(engine.handle(ingress.receive()))
+            if ingress.is_idle:
                 ingress.wait(_IDLE_MS)
             self._answer_status()
             if self._failure is not None:

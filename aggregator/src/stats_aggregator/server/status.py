@@ -62,8 +62,8 @@ def describe(engine: Engine, address: str, started_ns: int, now_ns: int) -> dict
         "journal": {
             "bytes": journal.size_bytes,
             "segments": journal.segments,
-            "syncs": journal.syncs,
-            "last_sync_ms": round(journal.last_sync_s * 1e3, 3),
+            "syncs": journal.sync_times.num,
+            "last_sync_ms": round(journal.sync_times.last_s * 1e3, 3),
             "sync_s": round(journal.sync_times.sum_s, 6),
             "syncs_by_s": list(journal.sync_times.up_to()),
             "checkpoints": journal.checkpoints,
