@@ -133,6 +133,19 @@ def test_what_segments_hold_is_told(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_what_is_done_meanwhile_comes_after_the_write_and_before_the_sync(tmp_path: Path) -> None:
+    journal = begin(tmp_path, Durability.FULL)
+    seen = []
+
+    def meanwhile() -> None:
+        seen.append((groups_in(tmp_path), journal.sync_times.num))
+
+    journal.append([group(LARGE)], (), meanwhile)
+    assert seen == [([LARGE], 0)]
+    assert journal.sync_times.num == 1
+    journal.close()
+
+
 @pytest.mark.parametrize(("durability", "syncs"), [(Durability.FULL, 3), (Durability.PROCESS, 0)])
 def test_full_durability_syncs_once_an_append(tmp_path: Path, durability: Durability, syncs: int) -> None:
     journal = begin(tmp_path / "data" / "journal", durability)

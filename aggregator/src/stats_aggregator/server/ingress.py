@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 
 import zmq
@@ -15,6 +16,8 @@ from ..errors import BindError
 _GROUP_MESSAGES = 512
 _GROUP_BYTES = 8 << 20
 _HIGH_WATER_MESSAGES = 64
+_SMALL_MESSAGES, _SMALL_BYTES = 32, 256 << 10
+_GATHER_NS = 10_000_000
 
 Received = tuple[bytes, bytes]
 
@@ -55,6 +58,7 @@ class Ingress:
         self.address: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.dropped = 0
         self.is_idle = True
+        self._next_ns = 0
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -75,10 +79,17 @@ class Ingress:
             pass  # full: it wakes anyway; closed: nobody waits any more
 
     def wait(self, timeout_ms: int) -> None:
-        """Wait for a message, or to be woken."""
+        """Wait for a message, or to be woken.
+
+        Small groups begin at least 10 ms apart: a thousand workers that each speak once a second shall not
+        cost a thousand syncs.
+        """
         for ready, _ in self._poller.poll(timeout_ms):
             if ready == self._wake_read:
                 os.read(self._wake_read, 4096)
+        early_ns = self._next_ns - time.monotonic_ns()
+        if early_ns > 0:
+            time.sleep(early_ns / 1e9)
 
     def receive(self) -> Iterator[Received]:
         """Yield what has come, up to a group's size, without waiting; `is_idle` says whether that is all.
@@ -86,11 +97,14 @@ class Ingress:
         While one message is looked at the next ones come: the busier, the larger a group.
         """
         receive, size_bytes, self.is_idle = self._socket.recv, 0, False
-        for _ in range(_GROUP_MESSAGES):
+        began_ns = time.monotonic_ns()
+        for num in range(_GROUP_MESSAGES):
             try:
                 peer = receive(zmq.DONTWAIT)
             except zmq.Again:
                 self.is_idle = True
+                is_small = 0 < num < _SMALL_MESSAGES and size_bytes < _SMALL_BYTES
+                self._next_ns = began_ns + _GATHER_NS if is_small else 0
                 return
             # A message comes whole: who sent it, and at least one frame. recv_multipart takes twice as long.
             frame = receive(zmq.DONTWAIT, copy=False)
