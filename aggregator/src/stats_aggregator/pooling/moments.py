@@ -111,8 +111,10 @@ class Moments:
             column, workers = getattr(self, name), getattr(self, f"{name}_worker")
             per_segment, senders = joined.extremes(reduce, neutral)
             extreme = joined.per_series(reduce, per_segment)
-            segment = joined.winner(per_segment == extreme[joined.group])
             better = reduce(extreme, column[rows]) != column[rows]
+            if not better.any():  # most often: extremes are rare
+                continue
+            segment = joined.winner(per_segment == extreme[joined.group])
             column[rows] = np.where(better, extreme, column[rows])
             workers[rows] = np.where(better, senders[segment], workers[rows])
 
