@@ -138,7 +138,7 @@ def test_a_damaged_body_hides_nothing_within_it(tmp_path: Path) -> None:
     outer = bytearray(b"".join(encode_append([group(b"before ", inner)], own.seeds)))
     outer[28] ^= 1  # the first byte of the body: the header still says how long it is
     data = encode_header(own) + bytes(outer) + b"".join(encode_append([group(b"next")], own.seeds))
-    found = next_record(data, HEADER_BYTES, own.seeds)
+    found = next_record(data, HEADER_BYTES, len(data), own.seeds)
     assert found is not None
     assert bytes(found.record.body[0]) == b"next"
 

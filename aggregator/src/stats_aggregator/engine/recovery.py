@@ -16,7 +16,7 @@ from ..journal.segment_reader import (
     UNREADABLE,
     SegmentContents,
     move_aside,
-    read_segment,
+    read_segments,
     segment_paths,
     set_aside,
 )
@@ -27,6 +27,8 @@ from .replay import Replay
 from .state import State
 
 log = logging.getLogger(__name__)
+
+_SAY_EVERY_NS = 3_000_000_000
 
 
 class Recovered(NamedTuple):
@@ -56,7 +58,7 @@ def recover(
     """
     is_strict = durability is Durability.FULL and not accept_loss
     check_newest(directory, is_strict=is_strict)
-    read = _Reading(directory, Replay(state, _is_closed(store)))
+    read = _Reading(directory, Replay(state, _is_closed(store)), clock)
     replay = read.replay
     found = unstored(store, state, replay)
     if is_strict:
@@ -89,10 +91,27 @@ def recover(
     return Recovered(journal, replay, read.damaged_bytes)
 
 
+class _Progress:
+    """Says every few seconds how far a long recovery has come: nobody else can tell that it goes on."""
+
+    def __init__(self, clock: Clock, total_bytes: int) -> None:
+        self._clock, self._total_bytes = clock, total_bytes
+        self._read_bytes = 0
+        self._said_ns = clock.now_ns()
+
+    def passed(self, size_bytes: int) -> None:
+        """Note so many bytes more."""
+        self._read_bytes += size_bytes
+        now_ns = self._clock.now_ns()
+        if now_ns - self._said_ns >= _SAY_EVERY_NS:
+            self._said_ns = now_ns
+            log.info("recovering: %d of %d MB read", self._read_bytes // 10**6, self._total_bytes // 10**6)
+
+
 class _Reading:
     """The journal, read into a replay: what damage there is, and what each segment is kept for."""
 
-    def __init__(self, directory: Path, replay: Replay) -> None:
+    def __init__(self, directory: Path, replay: Replay, clock: Clock) -> None:
         self.replay = replay
         self.pins: dict[int, set[Hashable]] = {}
         self.damaged_bytes = 0
@@ -102,12 +121,13 @@ class _Reading:
         self._directory = directory
         self._unreadable: list[Path] = []
         paths = segment_paths(directory)
-        for path in paths:
-            self.last = read_segment(path, last=path == paths[-1])
+        progress = _Progress(clock, sum(path.stat().st_size for path in paths))
+        for self.last in read_segments(paths):
             self._set_aside(self.last)
             self._look_at_length(self.last)
             if self.last.header is not None:
                 self._apply(self.last.header.number, self.last)
+            progress.passed(self.last.path.stat().st_size)
         replay.count_missing()
 
     def _apply(self, number: int, contents: SegmentContents) -> None:

@@ -161,13 +161,13 @@ def encode_append(records: Sequence[Record], seeds: Seeds) -> list[bytes | memor
     return buffers
 
 
-def next_record(data: bytes, offset: int, seeds: Seeds) -> StoredRecord | None:
-    """Return the first whole record at or after `offset`, or None; its body is a view of `data`."""
-    view = memoryview(data)
-    while (offset := data.find(_RECORD_MAGIC, offset)) >= 0:
+def next_record(data: bytes | bytearray, offset: int, end: int, seeds: Seeds) -> StoredRecord | None:
+    """Return the first whole record in `data` from `offset` to `end`, or None; its body is a view of it."""
+    view = memoryview(data)[:end]
+    while (offset := data.find(_RECORD_MAGIC, offset, end)) >= 0:
         start = offset + RECORD_HEADER_BYTES
         fields = view[offset : offset + _RECORD.size]
-        if start > len(data) or zlib.crc32(fields, seeds.header) != _CRC.unpack_from(data, start - 4)[0]:
+        if start > end or zlib.crc32(fields, seeds.header) != _CRC.unpack_from(data, start - 4)[0]:
             offset += 1
             continue
         _, kind, before, append_bytes, length, body_crc = _RECORD.unpack(fields)

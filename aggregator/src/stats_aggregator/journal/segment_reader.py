@@ -9,7 +9,7 @@ the file got its name: what is missing there is always damage.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ from .segment_writer import sync_directory
 
 TORN, DAMAGED, UNREADABLE = "torn tail", "damaged record", "unreadable header"
 """The reasons of a Damage."""
+
+_ZEROS = bytes(1 << 16)  # Compared at once: what is preallocated may be all of a segment.
 
 
 class Damage(NamedTuple):
@@ -87,13 +89,29 @@ def read_segment(path: Path, *, last: bool = True) -> SegmentContents:
     `last` says that no later segment stands, so that its last append may be torn. Raises as `read_header`.
     """
     data = _read(path)
-    header = _header(data, path)
+    return _contents(path, data, len(data), last)
+
+
+def read_segments(paths: Sequence[Path]) -> Iterator[SegmentContents]:
+    """Yield what stands in each of all segments, as `read_segment` returns it.
+
+    The records of one are there until the next is asked for: all are read into the same memory, which takes a
+    third of the time that new pages for each would take.
+    """
+    buffer = bytearray(max(map(_size_bytes, paths), default=0))
+    for path in paths:
+        yield _contents(path, buffer, _read_into(path, buffer), last=path == paths[-1])
+
+
+def _contents(path: Path, data: bytes | bytearray, end: int, last: bool) -> SegmentContents:
+    """Return what stands in a segment, the first `end` bytes of `data`."""
+    header = _header(bytes(data[: min(HEADER_BYTES, end)]), path)
     if header is None:
-        return SegmentContents(path, None, (), (Damage(0, len(data), UNREADABLE),))
-    records, damage = _scan(data, header)
+        return SegmentContents(path, None, (), (Damage(0, end, UNREADABLE),))
+    records, damage = _scan(data, end, header)
     if last:
         records, damage = _without_torn_append(records, damage, header.head_bytes)
-    return SegmentContents(path, header, records, damage, max(header.head_bytes - len(data), 0))
+    return SegmentContents(path, header, records, damage, max(header.head_bytes - end, 0))
 
 
 def set_aside(directory: Path, path: Path, damage: Damage) -> Path:
@@ -140,6 +158,25 @@ def _read(path: Path, length: int = -1) -> bytes:
         raise JournalFailed(path, error) from error
 
 
+def _read_into(path: Path, buffer: bytearray) -> int:
+    """Fill `buffer` with a file that it has room for, and return how many bytes that has."""
+    filled = 0
+    try:
+        with path.open("rb", buffering=0) as file, memoryview(buffer) as view:
+            while size_bytes := file.readinto(view[filled:]):
+                filled += size_bytes
+    except OSError as error:
+        raise JournalFailed(path, error) from error
+    return filled
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise JournalFailed(path, error) from error
+
+
 def _header(data: bytes, path: Path) -> SegmentHeader | None:
     decoded = decode_header(data)
     if decoded is None:
@@ -153,20 +190,29 @@ def _header(data: bytes, path: Path) -> SegmentHeader | None:
     return header
 
 
-def _scan(data: bytes, header: SegmentHeader) -> tuple[list[StoredRecord], list[Damage]]:
+def _scan(
+    data: bytes | bytearray, end: int, header: SegmentHeader
+) -> tuple[list[StoredRecord], list[Damage]]:
     records: list[StoredRecord] = []
     damage: list[Damage] = []
     offset = HEADER_BYTES
-    while found := next_record(data, offset, header.seeds):
+    while found := next_record(data, offset, end, header.seeds):
         if found.start > offset:
             damage.append(Damage(offset, found.start - offset, DAMAGED))
         records.append(found)
         offset = found.end
     # Zeros behind the last record were preallocated, but not in the head.
-    end = max(offset + len(data[offset:].rstrip(b"\0")), min(header.head_bytes, len(data)))
-    if end > offset:
-        damage.append(Damage(offset, end - offset, DAMAGED))
+    past = max(_without_zeros(data, offset, end), min(header.head_bytes, end))
+    if past > offset:
+        damage.append(Damage(offset, past - offset, DAMAGED))
     return records, damage
+
+
+def _without_zeros(data: bytes | bytearray, offset: int, end: int) -> int:
+    """Return where the zeros begin that `data` ends in, no earlier than `offset`."""
+    while end - offset >= len(_ZEROS) and data[end - len(_ZEROS) : end] == _ZEROS:
+        end -= len(_ZEROS)
+    return offset + len(data[offset:end].rstrip(b"\0"))
 
 
 def _without_torn_append(
