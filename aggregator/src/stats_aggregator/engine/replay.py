@@ -27,6 +27,9 @@ from .checkpoints import CheckpointReader
 from .sessions import LOST_AFTER_NS, Liveness, Refused, Session
 from .state import Claim, EndedPeriod, State, Told
 
+_VALUES = (Batch, Partial)
+_JOURNALED = (*_VALUES, Property, Write, Rewind, Bye)
+
 
 class Replay:
     """Rebuilds a state from the journal's records; it decides nothing anew.
@@ -65,9 +68,9 @@ class Replay:
     def apply(self, record: Record) -> Iterable[object]:
         """Apply one record; return the pins of its segment that it adds."""
         self.records += 1
-        body = bytes(record.body[0])
         if record.kind is RecordKind.GROUP:
-            return self._group(unpack_group(body))
+            return self._group(unpack_group(memoryview(record.body[0])))
+        body = bytes(record.body[0])
         if record.kind is RecordKind.SNAPSHOT:
             sessions = self._state.sessions
             self._forgotten.update((each.id, (each.taken_seq, each.heard_ns)) for each in sessions)
@@ -202,46 +205,63 @@ class Replay:
                 message = decode(entry.frame)
             except WireError:
                 continue  # it was valid when it was written: a frame of a version to come
-            if not isinstance(message, Batch | Partial | Property | Write | Rewind | Bye):
+            if not isinstance(message, _JOURNALED):
                 continue
-            session = self._state.sessions.get(message.session)
+            session = self._heard(message)
             if session is None:
-                self.strays += 1
                 continue
-            session.said_bye = isinstance(message, Bye)
-            if isinstance(message, Bye):
-                continue
-            if message.seq <= session.taken_seq:
-                self.duplicates += 1
-                continue
-            if message.seq > session.taken_seq + 1:
-                self.jumped[session.worker] += message.seq - session.taken_seq - 1
-            session.taken_seq = session.durable_seq = message.seq
-            self._spoke[session.id] = session
-            if isinstance(message, Property):
-                self.properties.append((session.run, message))
-                pins.add((message.session, message.seq))
-                continue
-            name = OVERFLOW if entry.overflows else message.category
-            category = self._state.category(session.run, name)
-            if isinstance(message, Write | Rewind) and entry.overflows:
-                continue
-            if isinstance(message, Write):
-                category.take_write(message, entry.late, 0)
-                pins.update(period.key for period in category.periods.values())
-            elif isinstance(message, Rewind):
-                category.rewind(message.step)
-            elif entry.ordinal == 0:
-                category.pass_by(message, session.worker)
-            else:
-                period = self._period_of(category, entry, message)
-                category.admit(message, num_values(message), session.worker, period, entry.late)
+            if isinstance(message, _VALUES):  # the most frequent by far
+                period = self._values(entry, message, session)
                 if period is not None:
-                    pins.add(period.key)
                     joined.setdefault(period.key, (period, []))[1].append((message, session.worker))
+            elif not isinstance(message, Bye):
+                pins.update(self._control(entry, message, session))
         for period, messages in joined.values():
             period.accumulator.add(messages)
-        return pins
+        return pins.union(joined)
+
+    def _heard(self, message: Batch | Partial | Property | Write | Rewind | Bye) -> Session | None:
+        """Return the session of a message that counts, which it is not where it came before."""
+        session = self._state.sessions.get(message.session)
+        if session is None:
+            self.strays += 1
+            return None
+        session.said_bye = isinstance(message, Bye)
+        if isinstance(message, Bye):
+            return session
+        if message.seq <= session.taken_seq:
+            self.duplicates += 1
+            return None
+        if message.seq > session.taken_seq + 1:
+            self.jumped[session.worker] += message.seq - session.taken_seq - 1
+        session.taken_seq = session.durable_seq = message.seq
+        self._spoke[session.id] = session
+        return session
+
+    def _values(self, entry: Entry, message: Batch | Partial, session: Session) -> OpenPeriod | None:
+        """Take all of a message but its values, and return the period that is to have these."""
+        category = self._state.category(session.run, OVERFLOW if entry.overflows else message.category)
+        if entry.ordinal == 0:
+            category.pass_by(message, session.worker)
+            return None
+        period = self._period_of(category, entry, message)
+        category.admit(message, num_values(message), session.worker, period, entry.late)
+        return period
+
+    def _control(
+        self, entry: Entry, message: Property | Write | Rewind, session: Session
+    ) -> Iterable[object]:
+        if isinstance(message, Property):
+            self.properties.append((session.run, message))
+            return ((message.session, message.seq),)
+        category = self._state.category(session.run, OVERFLOW if entry.overflows else message.category)
+        if entry.overflows:
+            return ()
+        if isinstance(message, Rewind):
+            category.rewind(message.step)
+            return ()
+        category.take_write(message, entry.late, 0)
+        return [period.key for period in category.periods.values()]
 
     def _period_of(self, category: Category, entry: Entry, batch: Batch | Partial) -> OpenPeriod | None:
         """Return the period of an entry, or None where the store has it as closed."""

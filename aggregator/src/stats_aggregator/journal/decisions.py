@@ -130,13 +130,13 @@ def pack_group(entries: Sequence[Entry]) -> Record:
     return Record(RecordKind.GROUP, [head, *(entry.frame for entry in entries)])
 
 
-def unpack_group(body: bytes) -> list[Entry]:
+def unpack_group(body: memoryview) -> list[Entry]:
     """Return the entries that `pack_group` took."""
     (count,) = _COUNT.unpack_from(body)
     numbers = struct.unpack_from(f"<{3 * count}q", body, _COUNT.size)
     at = _COUNT.size + 24 * count
     entries = []
     for ordinal, flags, length in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
-        entries.append(Entry(ordinal, bool(flags & 1), body[at : at + length], bool(flags & 2)))
+        entries.append(Entry(ordinal, bool(flags & 1), bytes(body[at : at + length]), bool(flags & 2)))
         at += length
     return entries
