@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from stats_aggregator.journal.journal import Durability
 from stats_aggregator.journal.segment import RecordKind
 from stats_aggregator.journal.segment_reader import read_segment, segment_paths
 from stats_aggregator_client.wire import Ack, Nack, Reject, Welcome, decode
-from tests.aggregator.clocks import SECOND_NS, START_NS
+from tests.aggregator.clocks import SECOND_NS, START_NS, ManualClock
 from tests.aggregator.peers import Core, Worker, joined
 from tests.aggregator.pictures import picture
 
@@ -217,3 +218,26 @@ def test_a_torn_last_append_is_as_if_it_had_not_been(tmp_path):
         core.handle(worker.batch("c", [("x", 0, [1.0])], seq=5))
         (found,) = core.close_all()
     assert found["x"].num == 5
+
+
+class HastyClock(ManualClock):
+    """Four seconds pass between any two looks at it."""
+
+    def now_ns(self) -> int:
+        self.pass_s(4)
+        return super().now_ns()
+
+
+def test_a_long_recovery_says_how_far_it_is(tmp_path, caplog):
+    core = Core(tmp_path / "a", "manual", segment_bytes=1 << 20)
+    (worker,) = joined(core, "w")
+    for _ in range(4):
+        core.handle(worker.batch("c", LARGE))
+    core.clock = HastyClock()
+    caplog.set_level(logging.INFO)
+    with core.crashed(tmp_path / "b"):
+        said = [line for line in caplog.messages if line.startswith("recovering: ")]
+    megabytes = [int(line.split()[1]) for line in said]
+    assert len(megabytes) > 1
+    assert megabytes == sorted(megabytes)
+    assert said[-1] == f"recovering: {megabytes[-1]} of {megabytes[-1]} MB read"

@@ -22,6 +22,7 @@ from stats_aggregator.journal.segment_reader import (
     Damage,
     read_header,
     read_segment,
+    read_segments,
     segment_paths,
     set_aside,
 )
@@ -250,3 +251,20 @@ def test_reading_goes_on_while_a_journal_is_written(tmp_path: Path) -> None:
         (path,) = segment_paths(tmp_path)
         assert [len(body) for _, body in plain(read_segment(path))[2:]] == list(range(1, count + 1))
     journal.close()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.lists(st.binary(max_size=300), max_size=5), st.integers(0, 400)), max_size=5))
+def test_segments_read_into_the_same_memory_are_as_each_alone(
+    tmp_path_factory: pytest.TempPathFactory, segments: list[tuple[list[bytes], int]]
+) -> None:
+    directory = tmp_path_factory.mktemp("segments")
+    paths = []
+    for number, (bodies, cut) in enumerate(segments):
+        path, data = written(directory / str(number), [[group(body)] for body in bodies])
+        # Cut off, what follows in the memory is of an earlier one, perhaps longer.
+        path.write_bytes(data[: len(data) - cut])
+        paths.append(path)
+    found = [(plain(contents), contents[3:]) for contents in read_segments(paths)]
+    alone = [read_segment(path, last=path == paths[-1]) for path in paths]
+    assert found == [(plain(contents), contents[3:]) for contents in alone]

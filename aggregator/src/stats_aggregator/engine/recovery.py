@@ -19,6 +19,7 @@ from ..journal.segment_reader import (
     read_segments,
     segment_paths,
     set_aside,
+    size_bytes,
 )
 from ..periods.periods import PeriodKey
 from ..store.store import Store
@@ -121,13 +122,13 @@ class _Reading:
         self._directory = directory
         self._unreadable: list[Path] = []
         paths = segment_paths(directory)
-        progress = _Progress(clock, sum(path.stat().st_size for path in paths))
+        progress = _Progress(clock, sum(map(size_bytes, paths)))
         for self.last in read_segments(paths):
             self._set_aside(self.last)
             self._look_at_length(self.last)
             if self.last.header is not None:
                 self._apply(self.last.header.number, self.last)
-            progress.passed(self.last.path.stat().st_size)
+            progress.passed(size_bytes(self.last.path))
         replay.count_missing()
 
     def _apply(self, number: int, contents: SegmentContents) -> None:

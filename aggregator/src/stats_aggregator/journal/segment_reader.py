@@ -83,6 +83,14 @@ def read_header(path: Path) -> SegmentHeader | None:
     return _header(_read(path, HEADER_BYTES), path)
 
 
+def size_bytes(path: Path) -> int:
+    """Return how large the file is. Raises JournalFailed where that cannot be told."""
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise JournalFailed(path, error) from error
+
+
 def read_segment(path: Path, *, last: bool = True) -> SegmentContents:
     """Return what stands in a segment; damage is reported, never raised.
 
@@ -98,7 +106,7 @@ def read_segments(paths: Sequence[Path]) -> Iterator[SegmentContents]:
     The records of one are there until the next is asked for: all are read into the same memory, which takes a
     third of the time that new pages for each would take.
     """
-    buffer = bytearray(max(map(_size_bytes, paths), default=0))
+    buffer = bytearray(max(map(size_bytes, paths), default=0))
     for path in paths:
         yield _contents(path, buffer, _read_into(path, buffer), last=path == paths[-1])
 
@@ -163,18 +171,11 @@ def _read_into(path: Path, buffer: bytearray) -> int:
     filled = 0
     try:
         with path.open("rb", buffering=0) as file, memoryview(buffer) as view:
-            while size_bytes := file.readinto(view[filled:]):
-                filled += size_bytes
+            while some := file.readinto(view[filled:]):
+                filled += some
     except OSError as error:
         raise JournalFailed(path, error) from error
     return filled
-
-
-def _size_bytes(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise JournalFailed(path, error) from error
 
 
 def _header(data: bytes, path: Path) -> SegmentHeader | None:
