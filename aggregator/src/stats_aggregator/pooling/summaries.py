@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..store.stored import SummaryRow
 from .accumulators import Accumulator
 from .bucketing import SparseBuckets
 from .chunk import Chunk
 from .segments import Floats, Ints
+
+_Item = TypeVar("_Item")
 
 
 class _Figures:
@@ -78,10 +83,8 @@ def _pool_latest(figures: _Figures, series: Ints, workers: Ints, values: Floats)
 
 
 def summary_rows(accumulator: Accumulator) -> Iterator[SummaryRow]:
-    """Close the accumulator and yield a row for each series that has any value, in order of first arrival."""
+    """Close the accumulator; return a row for each series that has any value, in order of first arrival."""
     size = len(accumulator.series)
-    if not size:
-        return
     kept = accumulator.retained.close()
     buckets = accumulator.retained.buckets
     figures = _Figures(accumulator, size)
@@ -91,7 +94,7 @@ def summary_rows(accumulator: Accumulator) -> Iterator[SummaryRow]:
         latest = Chunk(series, np.ones(len(series), np.int64), values)
         latest.fill(buckets)
         kept = Chunk.join([kept, latest])
-    yield from _rows(accumulator, figures, kept, buckets)
+    return _rows(accumulator, figures, kept, buckets)
 
 
 def _rows(
@@ -100,34 +103,35 @@ def _rows(
     table, moments, size = accumulator.series, accumulator.moments, len(accumulator.series)
     values, value_limits = kept.grouped(size)
     keys, bucket_limits = buckets.of_series(size)
-    # One conversion for all series, then slices: no Python object a value.
-    value_bytes, key_bytes = values.tobytes(), keys.astype("<i4").tobytes()
-    count_bytes = buckets.counts.astype("<i8").tobytes()
+    rows = np.flatnonzero(moments.seen(size))
+    numbers = (
+        figures.num, figures.mean, figures.std, figures.sum, figures.min, figures.max, figures.last,
+        moments.num_nan, moments.num_inf,
+    )  # fmt: skip
     names = [*accumulator.workers, ""]  # -1, no worker, is the last
-    columns = [
-        column.tolist()
-        for column in (
-            figures.num, figures.mean, figures.std, figures.sum, figures.min, figures.max, figures.last,
-            moments.num_nan, moments.num_inf,
-        )
-    ]  # fmt: skip
-    min_workers, max_workers = figures.min_worker.tolist(), figures.max_worker.tolist()
-    nums = columns[0]
-    value_at, bucket_at = value_limits.tolist(), bucket_limits.tolist()
-    for row in np.flatnonzero(moments.seen(size)).tolist():
-        low, high = value_at[row], value_at[row + 1]
-        first, past = bucket_at[row], bucket_at[row + 1]
-        yield SummaryRow._make(
-            (
-                table.keys[row],
-                table.aggregations[row],
-                *(column[row] for column in columns),
-                names[min_workers[row]],
-                names[max_workers[row]],
-                high - low == nums[row],
-                buckets.mantissa_bits,
-                key_bytes[4 * first : 4 * past],
-                count_bytes[8 * first : 8 * past],
-                value_bytes[8 * low : 8 * high],
-            )
-        )
+    columns = (
+        _at(table.keys, rows),
+        _at(table.aggregations, rows),
+        *(column[rows].tolist() for column in numbers),
+        _at(names, figures.min_worker[rows]),
+        _at(names, figures.max_worker[rows]),
+        (np.diff(value_limits)[rows] == figures.num[rows]).tolist(),
+        repeat(buckets.mantissa_bits, len(rows)),
+        _cut(keys.astype("<i4"), bucket_limits, rows),
+        _cut(buckets.counts.astype("<i8"), bucket_limits, rows),
+        _cut(values, value_limits, rows),
+    )
+    # By columns, since the engine waits while there is Python to run here, a series at a time above all.
+    return map(SummaryRow._make, zip(*columns, strict=True))
+
+
+def _at(items: Sequence[_Item], places: Ints) -> Iterator[_Item]:
+    """Return the items at these places."""
+    return map(items.__getitem__, places.tolist())
+
+
+def _cut(column: NDArray[Any], limits: Ints, rows: Ints) -> list[bytes]:
+    """Return the bytes of each row's part of `column`; part `i` begins at `limits[i]`."""
+    packed, width = column.tobytes(), column.itemsize
+    starts, ends = limits[rows] * width, limits[rows + 1] * width
+    return [packed[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
