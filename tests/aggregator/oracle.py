@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stats_aggregator.pooling.accumulators import Accumulator, Limits
 from stats_aggregator.pooling.series import SeriesCache
-from stats_aggregator.pooling.summaries import summary_rows
+from stats_aggregator.pooling.summaries import SummaryRows
 from stats_aggregator.store.stored import summary_of
 from stats_aggregator_api import Buckets, StatSummary
 from stats_aggregator_client.wire import Batch
@@ -55,7 +55,7 @@ def accumulated(
 
 
 def summaries(accumulator: Accumulator) -> dict[str, StatSummary]:
-    return {row.key: summary_of(row) for row in summary_rows(accumulator)}
+    return {row.key: summary_of(row) for row in SummaryRows(accumulator)}
 
 
 def pooled(values_of: Sequence[Sequence[float]], retain_values: int = 1000) -> StatSummary:

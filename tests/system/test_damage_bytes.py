@@ -18,7 +18,7 @@ from stats_aggregator.journal.segment import HEADER_BYTES, RecordKind
 from stats_aggregator.journal.segment_reader import read_segment, segment_paths
 from stats_aggregator.periods.every import Every
 from stats_aggregator.pooling.accumulators import Limits
-from stats_aggregator.pooling.summaries import summary_rows
+from stats_aggregator.pooling.summaries import SummaryRows
 from stats_aggregator.store.store import Store
 from tests.aggregator.clocks import ManualClock
 from tests.aggregator.peers import Core, joined
@@ -59,7 +59,7 @@ class Journals:
         if self.store.closed_ordinals():  # what is gone for good is noted there
             self.store.close()
             self._new_store()
-        rows = [row for period in state.open_periods() for row in summary_rows(period.accumulator)]
+        rows = [row for period in state.open_periods() for row in SummaryRows(period.accumulator)]
         durable = {session.worker: session.durable_seq for session in state.sessions}
         batches, num = sum(int(row.sum or 0) for row in rows), sum(row.num for row in rows)
         return Found(batches, num, recovered.damaged_bytes, durable)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stats_aggregator.pooling.accumulators import NotFinite
 from stats_aggregator.pooling.series import Disagreement, SeriesCache
-from stats_aggregator.pooling.summaries import summary_rows
+from stats_aggregator.pooling.summaries import SummaryRows
 from stats_aggregator_api import Buckets, StatSummary
 from stats_aggregator_client.wire import Batch
 from tests.aggregator.oracle import (
@@ -99,7 +99,7 @@ def check_extreme_workers(
 def test_the_same_groups_give_the_same_bits(sent):
     batches = batches_of(sent)
     cuts = range(0, len(batches), 2)
-    first, again = (list(summary_rows(accumulated(batches, cuts, 4))) for _ in range(2))
+    first, again = (list(SummaryRows(accumulated(batches, cuts, 4))) for _ in range(2))
     assert repr(first) == repr(again)  # repr, since NaN is not equal to itself
 
 

@@ -13,7 +13,7 @@ from stats_aggregator_api import Period
 from stats_aggregator_client.wire import Property
 
 from ..errors import StoreBusy, StoreFull
-from ..pooling.summaries import summary_rows
+from ..pooling.summaries import SummaryRows
 from ..store.store import Store, period_id
 from .state import EndedPeriod
 
@@ -126,7 +126,7 @@ class Closer:
         """Return what stores the job, as often as it takes, and the pin that it frees."""
         if isinstance(job, EndedPeriod):
             period, closed = job
-            rows = list(summary_rows(period.accumulator))
+            rows = SummaryRows(period.accumulator)
             log.debug("%s closes by %s with %d series", closed.category, closed.cause, len(rows))
             described, num_values = self._described(job), period.accumulator.num_values
             return lambda: self._store.close_period(described, num_values, rows), period.key

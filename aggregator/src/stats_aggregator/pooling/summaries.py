@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from ..store.stored import SummaryRow
 from .accumulators import Accumulator
-from .bucketing import SparseBuckets
 from .chunk import Chunk
 from .segments import Floats, Ints
 
 _Item = TypeVar("_Item")
+_ROWS_AT_ONCE = 256
 
 
 class _Figures:
@@ -82,56 +82,79 @@ def _pool_latest(figures: _Figures, series: Ints, workers: Ints, values: Floats)
         worker[rows] = workers[np.minimum.reduceat(hit, firsts)]
 
 
-def summary_rows(accumulator: Accumulator) -> Iterator[SummaryRow]:
-    """Close the accumulator; return a row for each series that has any value, in order of first arrival."""
-    size = len(accumulator.series)
-    kept = accumulator.retained.close()
-    buckets = accumulator.retained.buckets
-    figures = _Figures(accumulator, size)
-    series, workers, values = accumulator.latest.rows()
-    if len(series):
-        _pool_latest(figures, series, workers, values)
-        latest = Chunk(series, np.ones(len(series), np.int64), values)
-        latest.fill(buckets)
-        kept = Chunk.join([kept, latest])
-    return _rows(accumulator, figures, kept, buckets)
+class SummaryRows:
+    """The rows of a closed accumulator, one a series that has any value, in order of first arrival.
+
+    They are made while they are gone through, some at a time, and again each time: the engine waits for what
+    runs in Python here, and more than for anything else for 10,000 rows that are made or freed at once.
+    """
+
+    def __init__(self, accumulator: Accumulator) -> None:
+        """Close the accumulator."""
+        table, moments, size = accumulator.series, accumulator.moments, len(accumulator.series)
+        kept, buckets = accumulator.retained.close(), accumulator.retained.buckets
+        figures = _Figures(accumulator, size)
+        series, workers, values = accumulator.latest.rows()
+        if len(series):
+            _pool_latest(figures, series, workers, values)
+            latest = Chunk(series, np.ones(len(series), np.int64), values)
+            latest.fill(buckets)
+            kept = Chunk.join([kept, latest])
+        self._figures, self._moments = figures, moments
+        self._keys, self._aggregations = table.keys, table.aggregations
+        self._workers = [*accumulator.workers, ""]  # -1, no worker, is the last
+        self._mantissa_bits = buckets.mantissa_bits
+        bucket_keys, bucket_limits = buckets.of_series(size)
+        self._bucket_keys = _Parts(bucket_keys.astype("<i4"), bucket_limits)
+        self._bucket_counts = _Parts(buckets.counts.astype("<i8"), bucket_limits)
+        self._values = _Parts(*kept.grouped(size))
+        self._seen = np.flatnonzero(moments.seen(size))
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def __iter__(self) -> Iterator[SummaryRow]:
+        for first in range(0, len(self._seen), _ROWS_AT_ONCE):
+            yield from self._of(self._seen[first : first + _ROWS_AT_ONCE])
+
+    def _of(self, series: Ints) -> Iterator[SummaryRow]:
+        figures, moments = self._figures, self._moments
+        numbers = (
+            figures.num, figures.mean, figures.std, figures.sum, figures.min, figures.max, figures.last,
+            moments.num_nan, moments.num_inf,
+        )  # fmt: skip
+        columns = (
+            _at(self._keys, series),
+            _at(self._aggregations, series),
+            *(column[series].tolist() for column in numbers),
+            _at(self._workers, figures.min_worker[series]),
+            _at(self._workers, figures.max_worker[series]),
+            (self._values.lengths(series) == figures.num[series]).tolist(),
+            repeat(self._mantissa_bits, len(series)),
+            self._bucket_keys.packed(series),
+            self._bucket_counts.packed(series),
+            self._values.packed(series),
+        )
+        return map(SummaryRow._make, zip(*columns, strict=True))
 
 
-def _rows(
-    accumulator: Accumulator, figures: _Figures, kept: Chunk, buckets: SparseBuckets
-) -> Iterator[SummaryRow]:
-    table, moments, size = accumulator.series, accumulator.moments, len(accumulator.series)
-    values, value_limits = kept.grouped(size)
-    keys, bucket_limits = buckets.of_series(size)
-    rows = np.flatnonzero(moments.seen(size))
-    numbers = (
-        figures.num, figures.mean, figures.std, figures.sum, figures.min, figures.max, figures.last,
-        moments.num_nan, moments.num_inf,
-    )  # fmt: skip
-    names = [*accumulator.workers, ""]  # -1, no worker, is the last
-    columns = (
-        _at(table.keys, rows),
-        _at(table.aggregations, rows),
-        *(column[rows].tolist() for column in numbers),
-        _at(names, figures.min_worker[rows]),
-        _at(names, figures.max_worker[rows]),
-        (np.diff(value_limits)[rows] == figures.num[rows]).tolist(),
-        repeat(buckets.mantissa_bits, len(rows)),
-        _cut(keys.astype("<i4"), bucket_limits, rows),
-        _cut(buckets.counts.astype("<i8"), bucket_limits, rows),
-        _cut(values, value_limits, rows),
-    )
-    # By columns, since the engine waits while there is Python to run here, a series at a time above all.
-    return map(SummaryRow._make, zip(*columns, strict=True))
+class _Parts:
+    """A column in parts, one a series: part `i` begins at `limits[i]` and ends where the next begins."""
+
+    def __init__(self, column: NDArray[Any], limits: Ints) -> None:
+        self._column, self._limits = column, limits
+
+    def lengths(self, series: Ints) -> Ints:
+        """Return the length of the part of each of `series`."""
+        return self._limits[series + 1] - self._limits[series]
+
+    def packed(self, series: Ints) -> Iterator[bytes]:
+        """Return the bytes of the part of each of `series`."""
+        column, limits = self._column, self._limits
+        ends = zip(limits[series].tolist(), limits[series + 1].tolist(), strict=True)
+        return (column[start:end].tobytes() for start, end in ends)
 
 
 def _at(items: Sequence[_Item], places: Ints) -> Iterator[_Item]:
     """Return the items at these places."""
     return map(items.__getitem__, places.tolist())
-
-
-def _cut(column: NDArray[Any], limits: Ints, rows: Ints) -> list[bytes]:
-    """Return the bytes of each row's part of `column`; part `i` begins at `limits[i]`."""
-    packed, width = column.tobytes(), column.itemsize
-    starts, ends = limits[rows] * width, limits[rows + 1] * width
-    return [packed[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
