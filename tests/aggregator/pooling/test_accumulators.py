@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stats_aggregator.pooling.accumulators import NotFinite
+from stats_aggregator.pooling.accumulators import Accumulator, Limits, NotFinite
 from stats_aggregator.pooling.series import Disagreement, SeriesCache
 from stats_aggregator.pooling.summaries import SummaryRows
 from stats_aggregator_api import Buckets, StatSummary
@@ -28,6 +28,7 @@ from tests.aggregator.oracle import (
     pooled,
     summaries,
 )
+from tests.aggregator.peers import Worker
 
 
 def order_of(batch: Batch) -> tuple[int, bytes, int]:
@@ -101,6 +102,27 @@ def test_the_same_groups_give_the_same_bits(sent):
     cuts = range(0, len(batches), 2)
     first, again = (list(SummaryRows(accumulated(batches, cuts, 4))) for _ in range(2))
     assert repr(first) == repr(again)  # repr, since NaN is not equal to itself
+
+
+@settings(max_examples=60, deadline=None)
+@given(messages)
+def test_rows_are_the_same_each_time_they_are_gone_through(sent):
+    batches = batches_of(sent)
+    rows = SummaryRows(accumulated(batches, range(0, len(batches), 2), 4))
+    first = list(rows)
+    assert repr(first) == repr(list(rows))
+    assert len(rows) == len(first)
+
+
+def test_a_thousand_series_have_a_row_each_with_their_own_values():
+    series = [(f"key {number}", AVERAGE, [float(number)] * (1 + number % 3)) for number in range(1000)]
+    accumulator = Accumulator(Limits(1000, 1000), SeriesCache())
+    accumulator.add([(Worker().record("c", series), "w")])
+    rows = SummaryRows(accumulator)
+    assert [(row.key, row.aggregation, np.frombuffer(row.full_dist).tolist()) for row in rows] == series
+    assert [np.frombuffer(row.bucket_counts, "<i8").tolist() for row in rows] == [
+        [len(values)] for _, _, values in series
+    ]
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e8, -1e8, 1e15])
