@@ -1,61 +1,86 @@
-"""`make bench`: the first figures, each beside a reference measured in the same run.
-
-Machines are shared and noisy: read the ratios, and medians of several runs.
-"""
+"""`make bench`: figures, each beside a reference measured in the same run. README.md says how to read them."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
+import argparse
+from collections.abc import Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 
-from tests.bench.add_stat import measure_add_stat
-from tests.bench.bad_writers import measure_bad_writers
-from tests.bench.forwarding import measure_forwarding
-from tests.bench.intake import measure_client, measure_intake
-from tests.bench.integrations_gymnasium import measure_gymnasium
-from tests.bench.integrations_lightning import measure_lightning
-from tests.bench.integrations_stable_baselines3 import measure_stable_baselines3
-from tests.bench.integrations_tensorboard import measure_tensorboard
-from tests.bench.integrations_torchrl import measure_torchrl
-from tests.bench.integrations_wandb import measure_wandb
-from tests.bench.overflow import measure_overflow
-from tests.bench.paused import measure_paused
-from tests.bench.scraping import measure_scraping
-from tests.bench.writer_wandb import measure_wandb_writer
+from tests.bench.figures import KEPT, compared, keep
+from tests.bench.machine import Machine, is_busy, load
+from tests.bench.measured import Measured, read, write
+from tests.bench.row import Row
+from tests.bench.sections import SECTIONS, Measure
+from tests.bench.table import line
 
-RESULTS = Path(__file__).parent / "results" / "latest.json"
+RESULTS = Path(__file__).parent / "results"
+LATEST, SHORT = RESULTS / "latest.json", RESULTS / "short.json"
 
 
 def main() -> None:
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    measured = {
-        "add_stat": measure_add_stat,
-        "intake": measure_intake,
-        "client": measure_client,
-        "bad writers": measure_bad_writers,
-        "paused daemon": measure_paused,
-        "full buffer": measure_overflow,
-        "ML-Agents as a source": measure_forwarding,
-        "Prometheus": measure_scraping,
-        "Gymnasium as a source": measure_gymnasium,
-        "Stable-Baselines3 as a source": measure_stable_baselines3,
-        "W&B writer": measure_wandb_writer,
-        "TensorBoard's shape": measure_tensorboard,
-        "W&B's shape": measure_wandb,
-        "a logger of Lightning": measure_lightning,
-        "a logger of TorchRL": measure_torchrl,
-    }
-    figures = {title: measure() for title, measure in measured.items()}
-    for title, rows in figures.items():
-        print(title)
-        for row in rows:
-            print(f"  {row['what']:<58} {row['figure']:>12,.1f} {row['unit']:<20} {row['beside']}")
+    options = _options()
+    if options.keep:
+        found = read(LATEST)
+        keep(found)
+        print(f"kept: {', '.join(found) or 'nothing, since nothing was measured'}")
+        return
+    names = options.sections or list(SECTIONS)
+    if options.short:
+        short = {name: SECTIONS[name].short for name in names}
+        _run({name: measure for name, measure in short.items() if measure}, options.results or SHORT)
+    else:
+        measured = _run({name: SECTIONS[name].whole for name in names}, options.results or LATEST)
+        _compare(measured)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", help=f"only these: {', '.join(SECTIONS)}")
+    parser.add_argument(
+        "--short", action="store_true", help="a few seconds, to see that it works; no figures"
+    )
+    parser.add_argument("--keep", action="store_true", help="measure nothing: keep what the last run found")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="where the rows go as JSON")
+    options = parser.parse_args()
+    for name in options.sections:
+        if name not in SECTIONS:
+            parser.error(f"there is no section {name}; there are {', '.join(SECTIONS)}")
+    return options
+
+
+def _run(measures: Mapping[str, Measure], path: Path) -> dict[str, Measured]:
+    machine, at_start = Machine.this(), load()
+    print(f"{machine}; load {at_start:.2f}\n")
+    if is_busy(at_start):
+        print("Others are at work on this machine: read no figure but the ratios, or try later.\n")
+    measured: dict[str, Measured] = {}
+    for name, measure in measures.items():
+        before = load()
+        print(name, flush=True)
+        rows: list[Row] = []
+        for row in measure():
+            print(line(row), flush=True)
+            rows.append(row)
+        date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+        measured[name] = Measured(name, machine, date, before, load(), rows)
+        write(path, measured)  # after each: who loses patience has what there is
         print()
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
-    print(f"as JSON in {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
+    print(f"load {load():.2f}; as JSON in {path}")
+    return measured
+
+
+def _compare(measured: Mapping[str, Measured]) -> None:
+    kept = read(KEPT)
+    if not kept:
+        print("Nothing is kept to compare with: --keep keeps this.")
+        return
+    lines = [found for name, section in measured.items() for found in compared(section, kept.get(name))]
+    print(
+        "\n".join(
+            ["", "Beside the figures that are kept:", *(f"  {line}" for line in lines or ["none fell"])]
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tests.aggregator.writers_process import install
-from tests.bench.intake import values_per_s
+from tests.bench.intake import take
+from tests.bench.raw_session import Shape
+from tests.bench.row import Row
 
-_ROUNDS, _KEYS, _VALUES = 3, 50, 20
+_ROUNDS, _SECONDS, _SHAPE = 3, 4.0, Shape(50, 20)
 _OPTIONS = ("--every", "1s")
 _SOURCE = """
 import re, threading
@@ -35,27 +37,25 @@ def _beside(be_bad: str) -> float:
         site = Path(directory) / "site"
         install(site, "bad", _SOURCE.replace("BE_BAD", be_bad))
         options = (*_OPTIONS, "--writer", "bad")
-        return values_per_s(
-            "raw", _KEYS, _VALUES, *options, environment={"PYTHONPATH": str(site)}, exit_code=3
-        )
+        environment = {"PYTHONPATH": str(site)}
+        taken = take("raw", _SHAPE, _SECONDS, *options, environment=environment, exit_code=3)
+        return taken.values_per_s
 
 
-def measure_bad_writers() -> list[dict[str, Any]]:
-    """Return values a second beside each kind of bad writer, and the ratio to those without it."""
-    rows = []
+def measure_bad_writers() -> Iterator[Row]:
+    """Yield values a second beside each kind of bad writer, and the ratio to those without it."""
     for kind, be_bad in _KINDS.items():
         ratios, figures = [], []
         for _ in range(_ROUNDS):
             # Each beside one without, since a machine is not as fast as a minute ago.
-            without = values_per_s("raw", _KEYS, _VALUES, *_OPTIONS)
+            without = take("raw", _SHAPE, _SECONDS, *_OPTIONS).values_per_s
             figures.append(_beside(be_bad))
             ratios.append(figures[-1] / without)
-        rows.append(
-            {
-                "what": f"batches of {_KEYS} keys x {_VALUES}, beside a writer that {kind}",
-                "figure": statistics.median(figures) / 1e6,
-                "unit": "million values/s",
-                "beside": f"{statistics.median(ratios):.0%} of without it",
-            }
+        yield Row(
+            f"{_SHAPE}, full, beside a writer that {kind}",
+            statistics.median(figures) / 1e6,
+            "million values/s",
+            "without it",
+            statistics.median(ratios),
+            higher_is_better=True,
         )
-    return rows

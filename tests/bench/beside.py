@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.bench.row import Row
+
 PYTHON = Path(__file__).parents[2] / ".venv-integrations" / "bin" / "python"
 _ROUNDS, _STEPS = 7, 200
 NUMBERS = {f"losses/{key}": 1.5 for key in range(10)}
@@ -21,7 +23,7 @@ Log = Callable[[int], Any]
 """Logs `NUMBERS` at a step."""
 
 
-def measure(file: str, what: str, library: str) -> list[dict[str, Any]]:
+def measure(file: str, what: str, library: str) -> list[Row]:
     """Return the cost of what the main program of `file` compares, its period's end among it."""
     if not PYTHON.exists():
         return []
@@ -29,8 +31,7 @@ def measure(file: str, what: str, library: str) -> list[dict[str, Any]]:
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     done = subprocess.run([PYTHON, file], capture_output=True, text=True, check=True, env=environment)
     theirs_us, ours_us = json.loads(done.stdout.splitlines()[-1])
-    beside = f"{theirs_us:.0f} us with {library}, {ours_us / theirs_us:.0%}"
-    return [{"what": what, "figure": ours_us, "unit": "us", "beside": beside}]
+    return [Row(what, ours_us, "us", library, ours_us / theirs_us)]
 
 
 def compare(make: Callable[[str], tuple[Log, Log]]) -> None:

@@ -12,26 +12,32 @@ import subprocess
 import time
 import warnings
 from pathlib import Path
-from typing import Any
 
-PYTHON = Path(__file__).parents[2] / ".venv-mlagents" / "bin" / "python"
+from tests.bench.row import Row
+
+_ROOT = Path(__file__).parents[2]
+PYTHON = _ROOT / ".venv-mlagents" / "bin" / "python"
 _ROUNDS, _PERIODS, _STATS = 7, 20, 5_000
 
 
-def measure_forwarding() -> list[dict[str, Any]]:
+def measure_forwarding() -> list[Row]:
     """Return the cost of one stat, its share of the write that ends its period among it."""
     if not PYTHON.exists():
         return []
     environment = {**os.environ, "STATS_AGGREGATOR_ADDRESS": "tcp://127.0.0.1:9"}
-    done = subprocess.run([PYTHON, __file__], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [PYTHON, "-m", "tests.bench.forwarding"],
+        capture_output=True, text=True, check=True, env=environment, cwd=_ROOT,
+    )  # fmt: skip
     plain_ns, forwarding_ns = json.loads(done.stdout)
     return [
-        {
-            "what": "one stat of ML-Agents, add_stat and its share of write_stats",
-            "figure": plain_ns,
-            "unit": "ns",
-            "beside": f"{forwarding_ns:.0f} ns more to forward it, {forwarding_ns / plain_ns:.0%}",
-        }
+        Row(
+            "to forward one stat of ML-Agents, its share of write_stats among it",
+            forwarding_ns,
+            "ns",
+            "what it costs ML-Agents itself",
+            forwarding_ns / plain_ns,
+        )
     ]
 
 

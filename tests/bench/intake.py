@@ -1,4 +1,4 @@
-"""How many values a second one daemon takes from two workers, acknowledged and stored."""
+"""Intake: how many values one daemon takes from two workers, acknowledged and stored."""
 
 from __future__ import annotations
 
@@ -6,71 +6,53 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+from tests.bench.raw_session import CATEGORY, Shape
+from tests.bench.stored import Stored
 from tests.system.daemons import Daemon
 
-_SECONDS, _WORKERS = 4, 2
-_SHAPES = ((50, 1), (50, 20), (50, 200), (10, 10_000))
+WORKERS = 2
 
 
-def values_per_s(
+class Intake(NamedTuple):
+    """What workers got rid of. Made only where as much is stored, if somebody stores it."""
+
+    num_values: int
+    seconds: float
+
+    @property
+    def values_per_s(self) -> float:
+        return self.num_values / self.seconds
+
+
+def push(mode: str, address: str, shape: Shape, seconds: float, batches: int = 0) -> Intake:
+    """Let the workers push to an address for so long, or so many batches each."""
+    command = [sys.executable, "-m", "tests.bench.pusher", mode, address, str(seconds), str(batches)]
+    command += [str(shape.keys), str(shape.values)]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(WORKERS)]
+    printed = [worker.communicate(timeout=300)[0].split() for worker in workers]
+    assert all(worker.returncode == 0 for worker in workers)
+    return Intake(sum(int(values) for values, _ in printed), max(float(took_s) for _, took_s in printed))
+
+
+def take(
     mode: str,
-    keys: int,
-    values: int,
+    shape: Shape,
+    seconds: float,
     *options: str,
     environment: dict[str, str] | None = None,
     exit_code: int = 0,
-) -> float:
-    """Return what a daemon with these options takes from two workers, and stores, in a second."""
+) -> Intake:
+    """Return what a daemon with these options takes, and stores."""
     with (
         tempfile.TemporaryDirectory() as directory,
         Daemon(Path(directory), "--writer", "jsonl", *options, environment=environment) as daemon,
     ):
-        command = [sys.executable, "-m", "tests.bench.pusher", mode, daemon.address, str(_SECONDS)]
-        workers = [
-            subprocess.Popen([*command, str(keys), str(values)], stdout=subprocess.PIPE, text=True)
-            for _ in range(_WORKERS)
-        ]
-        printed = [worker.communicate(timeout=120)[0].split() for worker in workers]
+        taken = push(mode, daemon.address, shape, seconds)
         code = daemon.stop()
         assert code == exit_code, f"the daemon ended with {code}: {daemon.log.read_text()}"
-        stored = sum(
-            summary["num"]
-            for path in daemon.results.glob("*/summaries.jsonl")
-            for line in daemon.summaries(path.parent.name)
-            if line["category"] == "bench"
-            for summary in line["stats"].values()
-        )
-    acknowledged = sum(int(values) for values, _ in printed)
-    assert stored == acknowledged, f"{acknowledged} acknowledged, {stored} in summaries"
-    return acknowledged / max(float(seconds) for _, seconds in printed)
-
-
-def measure_intake() -> list[dict[str, Any]]:
-    """Return values a second by batch shape, full durability beside none."""
-    rows = []
-    for keys, values in _SHAPES:
-        full, none = (values_per_s("raw", keys, values, "--durability", level) for level in ("full", "none"))
-        rows.append(
-            {
-                "what": f"one daemon, 2 workers, batches of {keys} keys x {values}, full",
-                "figure": full / 1e6,
-                "unit": "million values/s",
-                "beside": f"{full / none:.0%} of durability none; {full / (keys * values):,.0f} batches/s",
-            }
-        )
-    return rows
-
-
-def measure_client() -> list[dict[str, Any]]:
-    """Return values a second through the real client."""
-    figure = values_per_s("client", 50, 20)
-    return [
-        {
-            "what": "two real clients, add_stats of 20 values to 50 keys, full",
-            "figure": figure / 1e6,
-            "unit": "million values/s",
-            "beside": "client and daemon share the cores",
-        }
-    ]
+        with Stored(daemon.directory) as store:
+            stored = store.num_values(CATEGORY)
+    assert stored == taken.num_values, f"{taken.num_values} acknowledged, {stored} in summaries"
+    return taken

@@ -13,21 +13,25 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tests.bench.row import Row
+
 _ROUNDS, STEPS, _NUM_ENVS = 100, 1_000, 8
 
 
-def measure_gymnasium() -> list[dict[str, Any]]:
+def measure_gymnasium() -> list[Row]:
     """Return the cost of a step of one CartPole, and of a vector of eight."""
     environment = {**os.environ, "STATS_AGGREGATOR_ADDRESS": "tcp://127.0.0.1:9"}
     command = [sys.executable, "-m", "tests.bench.integrations_gymnasium"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return [
-        {
-            "what": f"one step of {what}",
-            "figure": plain_ns,
-            "unit": "ns",
-            "beside": f"{ours_ns:.0f} ns more to report it, {theirs_ns:.0f} for RecordEpisodeStatistics",
-        }
+        Row(
+            f"to report one step of {what}",
+            ours_ns,
+            "ns",
+            "RecordEpisodeStatistics",
+            ours_ns / theirs_ns,
+            note=f"the step itself: {plain_ns:.0f} ns",
+        )
         for what, plain_ns, ours_ns, theirs_ns in json.loads(done.stdout)
     ]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tests.bench.beside import NUMBERS, Log, compare, measure
+from tests.bench.row import Row
 
 
-def measure_lightning() -> list[dict[str, Any]]:
+def measure_lightning() -> list[Row]:
     """Return the cost of ten numbers at a step."""
     return measure(__file__, "ten numbers at a step, Lightning's shape", "its CSVLogger")
 

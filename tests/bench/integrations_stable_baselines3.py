@@ -13,12 +13,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench.row import Row
+
 _ROOT = Path(__file__).parents[2]
 PYTHON = _ROOT / ".venv-integrations" / "bin" / "python"
 _ROUNDS, _DUMPS, _KEYS = 50, 20, 20
 
 
-def measure_stable_baselines3() -> list[dict[str, Any]]:
+def measure_stable_baselines3() -> list[Row]:
     """Return the cost of a dump, and of a step of CartPole."""
     if not PYTHON.exists():
         return []
@@ -27,18 +29,22 @@ def measure_stable_baselines3() -> list[dict[str, Any]]:
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=_ROOT)
     dump, (plain_ns, ours_ns, theirs_ns) = json.loads(done.stdout)
     return [
-        {
-            "what": f"one dump of {_KEYS} keys of Stable-Baselines3, to us alone",
-            "figure": dump["ours"] / 1e3,
-            "unit": "us",
-            "beside": f"{dump['csv'] / 1e3:.0f} us to its CSV, {dump['board'] / 1e3:.0f} to its TensorBoard",
-        },
-        {
-            "what": "one step of CartPole",
-            "figure": plain_ns,
-            "unit": "ns",
-            "beside": f"{ours_ns:.0f} ns more to report it, {theirs_ns:.0f} for Monitor",
-        },
+        Row(
+            f"one dump of {_KEYS} keys of Stable-Baselines3, to us alone",
+            dump["ours"] / 1e3,
+            "us",
+            "to its TensorBoard",
+            dump["ours"] / dump["board"],
+            note=f"{dump['csv'] / 1e3:.0f} us to its CSV",
+        ),
+        Row(
+            "to report one step of CartPole, Stable-Baselines3",
+            ours_ns,
+            "ns",
+            "Monitor",
+            ours_ns / theirs_ns,
+            note=f"the step itself: {plain_ns:.0f} ns",
+        ),
     ]
 
 

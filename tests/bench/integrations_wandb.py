@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tests.bench.beside import NUMBERS, Log, compare, measure
+from tests.bench.row import Row
 
 
-def measure_wandb() -> list[dict[str, Any]]:
+def measure_wandb() -> list[Row]:
     """Return the cost of ten numbers at a step."""
     return measure(__file__, "ten numbers at a step, W&B's shape", "W&B's own, offline")
 

@@ -9,11 +9,11 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from stats_aggregator_client import StatsClient, StatsReporter
+from tests.bench.row import Row
 from tests.system.daemons import Daemon
 
 _ROUNDS, _SECONDS, _KEYS = 5, 2.0, 50
@@ -34,7 +34,7 @@ def _steps_per_s(reporter: StatsReporter, first_step: int) -> float:
     return steps / (time.perf_counter() - began)
 
 
-def measure_paused() -> list[dict[str, Any]]:
+def measure_paused() -> list[Row]:
     """Return the loop's speed beside a daemon that is stopped, and the ratio to one that runs."""
     logging.getLogger("stats_aggregator_client").setLevel(logging.CRITICAL)  # it would say so
     alive, stopped = [], []
@@ -53,10 +53,12 @@ def measure_paused() -> list[dict[str, Any]]:
         assert client.statistics().values_lost == 0
     ratio = statistics.median(stopped) / statistics.median(alive)
     return [
-        {
-            "what": f"a training loop with {_KEYS} stats a step, the daemon stopped",
-            "figure": statistics.median(stopped),
-            "unit": "steps/s",
-            "beside": f"{ratio:.1%} of with the daemon running",
-        }
+        Row(
+            f"a training loop with {_KEYS} stats a step, the daemon stopped",
+            statistics.median(stopped),
+            "steps/s",
+            "with the daemon running",
+            ratio,
+            higher_is_better=True,
+        )
     ]

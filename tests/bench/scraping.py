@@ -7,11 +7,11 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 from stats_aggregator.server.status import describe
 from stats_aggregator_client import StatsClient
 from tests.aggregator.peers import Core, Worker
+from tests.bench.row import Row
 from tests.system.daemons import Daemon, wait_until
 
 _WORKERS, _KEYS, _ROUNDS = 1000, 50, 15
@@ -61,20 +61,20 @@ def _scrape() -> tuple[float, int]:
         return statistics.median(found) * 1e3, size_bytes
 
 
-def measure_scraping() -> list[dict[str, Any]]:
+def measure_scraping() -> list[Row]:
     """Return both."""
     status_ms, (scrape_ms, size_bytes) = _status_ms(), _scrape()
     return [
-        {
-            "what": f"one STATUS of {_WORKERS:,} workers, on the engine's thread",
-            "figure": status_ms,
-            "unit": "ms",
-            "beside": f"at most once a second, however many scrape: {status_ms / 10:.1f}% of it",
-        },
-        {
-            "what": f"one scrape with {_GAUGES:,} chosen series",
-            "figure": scrape_ms,
-            "unit": "ms",
-            "beside": f"in a process of its own; {size_bytes / 1e6:.1f} MB",
-        },
+        Row(
+            f"one STATUS of {_WORKERS:,} workers, on the engine's thread",
+            status_ms,
+            "ms",
+            note=f"at most once a second, however many scrape: {status_ms / 10:.1f}% of it",
+        ),
+        Row(
+            f"one scrape with {_GAUGES:,} chosen series",
+            scrape_ms,
+            "ms",
+            note=f"in a process of its own; {size_bytes / 1e6:.1f} MB",
+        ),
     ]

@@ -11,25 +11,30 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-PYTHON = Path(__file__).parents[2] / ".venv-integrations" / "bin" / "python"
+from tests.bench.row import Row
+
+_ROOT = Path(__file__).parents[2]
+PYTHON = _ROOT / ".venv-integrations" / "bin" / "python"
 _ROUNDS, _PERIODS, _KEYS = 5, 20, 50
 
 
-def measure_wandb_writer() -> list[dict[str, Any]]:
+def measure_wandb_writer() -> list[Row]:
     """Return the cost of one period of 50 keys, until it is durable in the run's file."""
     if not PYTHON.exists():
         return []
-    done = subprocess.run([PYTHON, __file__], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [PYTHON, "-m", "tests.bench.writer_wandb"], capture_output=True, text=True, check=True, cwd=_ROOT
+    )
     plain_ms, writer_ms = json.loads(done.stdout.splitlines()[-1])
     return [
-        {
-            "what": "a period of 50 keys to W&B, durable in the run's file",
-            "figure": writer_ms,
-            "unit": "ms",
-            "beside": f"{plain_ms:.2f} ms for Run.log alone, which confirms nothing",
-        }
+        Row(
+            f"a period of {_KEYS} keys to W&B, durable in the run's file",
+            writer_ms,
+            "ms",
+            "Run.log alone, which confirms nothing",
+            writer_ms / plain_ms,
+        )
     ]
 
 
