@@ -1,4 +1,7 @@
-"""`make bench`: figures, each beside a reference measured in the same run. README.md says how to read them."""
+"""`make bench`: figures, each beside a reference measured in the same run.
+
+README.md says how to read them.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("sections", nargs="*", help=f"only these: {', '.join(SECTIONS)}")
-    parser.add_argument(
-        "--short", action="store_true", help="a few seconds, to see that it works; no figures"
-    )
+    parser.add_argument("--short", action="store_true", help="half a minute, to see that it works")
     parser.add_argument("--keep", action="store_true", help="measure nothing: keep what the last run found")
     parser.add_argument("--results", type=Path, metavar="FILE", help="where the rows go as JSON")
     options = parser.parse_args()
@@ -76,11 +77,9 @@ def _compare(measured: Mapping[str, Measured]) -> None:
         print("Nothing is kept to compare with: --keep keeps this.")
         return
     lines = [found for name, section in measured.items() for found in compared(section, kept.get(name))]
-    print(
-        "\n".join(
-            ["", "Beside the figures that are kept:", *(f"  {line}" for line in lines or ["none fell"])]
-        )
-    )
+    print("\nBeside the figures that are kept:")
+    for found in lines or ["none fell"]:
+        print(f"  {found}")
 
 
 if __name__ == "__main__":

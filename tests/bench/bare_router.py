@@ -1,6 +1,7 @@
-"""BareRouter: a ROUTER that answers each message with an ACK and does nothing else; the most that can be hoped for.
+"""BareRouter: a ROUTER that answers each message with an ACK and does nothing else.
 
-`python -m tests.bench.bare_router` prints its address, and serves until it is killed.
+`python -m tests.bench.bare_router` prints its address, and serves until it is killed. No daemon in Python can
+take more.
 """
 
 from __future__ import annotations

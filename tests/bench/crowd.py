@@ -14,7 +14,10 @@ _CONNECTING = 500
 
 
 class Crowd:
-    """One thread with a DEALER a session. Polling thousands of sockets takes long; so it waits for their eventfds."""
+    """One thread with a DEALER a session.
+
+    To poll thousands of sockets takes long: it waits for their eventfds.
+    """
 
     def __init__(self, address: str, sessions: int, shape: Shape) -> None:
         self._address, self._number, self._shape = address, sessions, shape
@@ -49,7 +52,7 @@ class Crowd:
         return sum(session.durable_seq for session in self._sessions)
 
     def push(self, seconds: float) -> list[float]:
-        """Push evenly for so long, wait for the last answer, and return how long each batch waited for its own."""
+        """Push evenly for so long, and return how long each batch waited for its answer."""
         self._latencies_s: list[float] = []
         began, total = time.monotonic(), max(1, round(seconds * self._number))
         for sent in range(total):
@@ -76,7 +79,5 @@ class Crowd:
         while session.hears():
             before = session.durable_seq
             session.receive()
-            if session.durable_seq > before:
-                self._latencies_s += [time.monotonic() - self._sent_at_s[index]] * (
-                    session.durable_seq - before
-                )
+            took_s = time.monotonic() - self._sent_at_s[index]
+            self._latencies_s += [took_s] * (session.durable_seq - before)

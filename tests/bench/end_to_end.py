@@ -40,7 +40,6 @@ def _rows(shape: Shape, found: dict[str, list[Intake]]) -> Iterator[Row]:
     yield Row(f"{shape}, a bare ROUTER with acks", millions["router"], _UNIT, higher_is_better=True)
     yield Row(f"{shape}, multiprocessing.Queue", millions["queue"], _UNIT, higher_is_better=True)
     for level in _DURABILITIES:
-        values = sum(each.num_values for each in found[level])
         yield Row(
             f"{shape}, {level}",
             millions[level],
@@ -50,8 +49,7 @@ def _rows(shape: Shape, found: dict[str, list[Intake]]) -> Iterator[Row]:
             higher_is_better=True,
             note=f"{rates[level] / shape.num_values:,.0f} batches/s, "
             f"{rates[level] / rates['queue']:.1f} x the Queue, {rates[level] / rates['none']:.0%} of none",
-            # `take` returns nothing else.
-            counts={"acknowledged": values, "stored": values},
+            counts=_counts(found[level]),
         )
 
 
@@ -67,5 +65,12 @@ def _real_clients(seconds: float) -> Row:
         "the same to a bare ROUTER",
         ours.values_per_s / bare.values_per_s,
         higher_is_better=True,
-        counts={"acknowledged": ours.num_values, "stored": ours.num_values},
+        counts=_counts([ours]),
     )
+
+
+def _counts(taken: list[Intake]) -> dict[str, int]:
+    return {
+        "acknowledged": sum(each.num_values for each in taken),
+        "stored": sum(each.num_stored for each in taken),
+    }

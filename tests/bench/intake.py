@@ -16,10 +16,12 @@ WORKERS = 2
 
 
 class Intake(NamedTuple):
-    """What workers got rid of. Made only where as much is stored, if somebody stores it."""
+    """What workers got rid of."""
 
     num_values: int
     seconds: float
+    num_stored: int = 0
+    """As many, where somebody stores it."""
 
     @property
     def values_per_s(self) -> float:
@@ -55,4 +57,4 @@ def take(
         with Stored(daemon.directory) as store:
             stored = store.num_values(CATEGORY)
     assert stored == taken.num_values, f"{taken.num_values} acknowledged, {stored} in summaries"
-    return taken
+    return taken._replace(num_stored=stored)

@@ -1,8 +1,8 @@
 """A worker of the benchmark: `python -m tests.bench.pusher MODE ADDRESS SECONDS BATCHES KEYS VALUES`.
 
 `raw` sends ready-made batches as fast as the credit lets it, so that the daemon is what is measured; `client`
-pushes through the real client. It ends after SECONDS, or BATCHES where that is not 0. Prints how many values were
-acknowledged, and the seconds.
+pushes through the real client. It ends after SECONDS, or BATCHES where that is not 0. Prints how many values
+were acknowledged, and the seconds.
 """
 
 from __future__ import annotations
