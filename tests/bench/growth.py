@@ -32,7 +32,7 @@ def measure_growth(short: bool) -> Iterator[Row]:
             (100, 1_000, 10_000, 100_000),
         ),
         ("to take a batch of 50x1 each of n sessions", "a batch", _sessions_s, (10, 100, 1_000, 10_000)),
-        ("to take a batch of 50 keys x n", "a value", _wide_s, (1, 10, 100, 1_000)),
+        ("to take a batch of 50 keys x n", "50 values", _wide_s, (1, 10, 100, 1_000)),
         ("to take n batches of 50x20 in one period", "a batch", _batches_s, (10, 100, 1_000, 10_000)),
     ]
     for what, each, cost_s, numbers in cases:
