@@ -35,7 +35,7 @@ class Crowd:
         self._batches = [ReadyBatch(session.id, self._shape) for session in self._sessions]
         self._sent_at_s = [0.0] * self._number
         self._epoll = select.epoll()
-        self._index = {session.socket.getsockopt(zmq.FD): i for i, session in enumerate(self._sessions)}
+        self._index = {int(session.socket.getsockopt(zmq.FD)): i for i, session in enumerate(self._sessions)}
         for fd in self._index:
             self._epoll.register(fd, select.EPOLLIN)
         return self

@@ -93,7 +93,7 @@ class RawSession:
 
     def hears(self) -> bool:
         """Return whether something has come. `poll` would build a poller each time."""
-        return bool(self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
+        return bool(int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
     def receive(self) -> None:
         """Wait for the next answer, and take it."""

@@ -1,4 +1,4 @@
-"""Recovery: from the start after a `kill -9` to the first worker's welcome, by the size of the journal."""
+"""Recovery: from the start after a `kill -9` to the line that says it listens."""
 
 from __future__ import annotations
 
