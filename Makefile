@@ -57,8 +57,8 @@ format: .venv  ## ruff's formatter and its safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv  ## the figures: values a second acknowledged and stored, cost of one add_stat
-	$(BIN)/python -m tests.bench
+bench: .venv  ## the figures of tests/bench/README.md, each beside a reference; ONLY="worker closing" for some
+	$(BIN)/python -m tests.bench $(ONLY)
 
 clean:  ## all that make made
 	rm -rf .venv .venv310 .venv-mlagents .venv-integrations .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/bench/results
