@@ -62,10 +62,17 @@ def _run(measures: Mapping[str, Measure], path: Path) -> dict[str, Measured]:
         rows: list[Row] = []
         for row in measure():
             print(line(row), flush=True)
+            counts = row.counts
+            assert counts.get("stored") == counts.get("acknowledged"), (
+                f"acknowledged and not stored: {counts}"
+            )
             rows.append(row)
-        date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
-        measured[name] = Measured(name, machine, date, before, load(), rows)
-        write(path, measured)  # after each: who loses patience has what there is
+        if rows:
+            date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+            measured[name] = Measured(name, machine, date, before, load(), rows)
+            write(path, measured)  # after each: who loses patience has what there is
+        else:
+            print("  nothing: its library is not installed")
         print()
     print(f"load {load():.2f}; as JSON in {path}")
     return measured
