@@ -172,10 +172,13 @@ def test_the_own_summary_keeps_the_newest_values(client: StatsClient) -> None:
     assert (found.num, found.min, found.last) == (65_536, 200_000.0 - 65_536, 199_999.0)
 
 
-def test_the_callers_make_values_compact_even_if_the_sender_never_runs(client: StatsClient) -> None:
+@pytest.mark.parametrize("number", [float, int])
+def test_the_callers_make_values_compact_even_if_the_sender_never_runs(
+    client: StatsClient, number: type[float]
+) -> None:
     reporter = client.reporter("c")
     for value in range(20_000):
-        reporter.add_stat("k", float(value))
+        reporter.add_stat("k", number(value))
         assert len(client._buffers["c"].columns.tables[0]["k"]) <= HOT_LIMIT
     assert client.statistics().values_pending == 20_000
     assert client.statistics().pending_bytes < 400_000

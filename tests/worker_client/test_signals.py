@@ -20,6 +20,7 @@ from stats_aggregator_client import StatsClient
 from stats_aggregator_client.buffer import CategoryBuffer
 from stats_aggregator_client.chunk import Chunk
 from stats_aggregator_client.clock import Clock
+from stats_aggregator_client.columns import HOT_LIMIT
 from stats_aggregator_client.complaints import Complaints
 from stats_aggregator_client.counts import Counts
 from stats_aggregator_client.door import Door
@@ -97,7 +98,7 @@ def interrupted(call: Callable[[], None], handle: Callable[[], None], place: int
 
 
 @pytest.mark.parametrize(("folds", "buffer_bytes"), [(True, 1 << 20), (True, 6000), (False, 6000)])
-@pytest.mark.parametrize("call", ["write", "extend", "cut", "add"])
+@pytest.mark.parametrize("call", ["write", "extend", "cut", "add", "add to many"])
 def test_a_handler_at_any_line_of_a_call_doubles_and_loses_nothing(
     call: str, folds: bool, buffer_bytes: int
 ) -> None:
@@ -112,8 +113,12 @@ def test_a_handler_at_any_line_of_a_call_doubles_and_loses_nothing(
             "extend": lambda site=site: site.add(site.main, "y", 800),
             "cut": site.main.cut,
             "add": lambda site=site: site.main.add("z", 1, AVERAGE),
+            "add to many": lambda site=site: site.main.add("hot", 1, AVERAGE),
         }
-        site.put += call == "add"
+        for _ in range(HOT_LIMIT if call == "add to many" else 0):
+            site.main.add("hot", 1, AVERAGE)
+            site.put += 1
+        site.put += call.startswith("add")
         is_hit = interrupted(calls[call], site.handle, place)
         if not is_hit:
             break

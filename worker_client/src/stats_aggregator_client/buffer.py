@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from stats_aggregator_api import StatsAggregationMethod, StatSummary, name_fault
 
@@ -24,6 +25,7 @@ from .wire import Closing, Kind
 _METHOD = StatsAggregationMethod.__name__
 MAX_COLUMNS = 4096
 MAX_IDLE_CUTS = 120
+_Entry = TypeVar("_Entry")
 
 
 class CategoryBuffer:
@@ -41,9 +43,9 @@ class CategoryBuffer:
         self.move_to(outbox)
 
     @property
-    def tables(self) -> list[dict[str, Column]]:
-        """The columns by aggregation and key, for the hot path."""
-        return self.columns.tables
+    def places(self) -> list[dict[str, Iterator[Column]]]:
+        """Where values go by aggregation and key, for the hot path."""
+        return self.columns.places
 
     def move_to(self, outbox: Outbox) -> None:
         """Begin empty with `outbox`, as a forked child does. The tables stay the same objects."""
@@ -77,11 +79,17 @@ class CategoryBuffer:
         if number is None:
             self._not_numbers(1, key)
             return
-        column = self._known(key, aggregation)
-        if column is None:
-            self._extend(key, array("d", [number]), aggregation)
-        else:
+        for column in _look_up(self.columns.places, key, aggregation) or ():
             column.append(number)
+            return
+        self._add(key, number, aggregation)
+
+    @whole
+    def _add(self, key: Any, number: float, aggregation: Any) -> None:
+        column = self._column(key, aggregation)
+        if column is not None:
+            self._put_behind(column, array("d", [number]))
+            self.columns.refill(column)
 
     def extend(self, key: Any, values: Any, aggregation: Any) -> None:
         """Take many values, copied before this returns."""
@@ -93,9 +101,11 @@ class CategoryBuffer:
 
     @whole
     def _extend(self, key: Any, found: array[float], aggregation: Any) -> None:
-        column = self._known(key, aggregation)
-        if column is None and (column := self._new(key, aggregation)) is None:
-            return
+        column = self._column(key, aggregation)
+        if column is not None:
+            self._put_behind(column, found)
+
+    def _put_behind(self, column: Column, found: array[float]) -> None:
         # What single calls added before comes before.
         self._settle(column)
         if column.cold:
@@ -106,19 +116,9 @@ class CategoryBuffer:
         self._cold_values += len(found)
         self._cut_if_full()
 
-    @whole
-    def relieve(self, column: Column) -> None:
-        """Make a column compact that has grown long, and cut where that makes a full batch."""
-        self._settle(column)
-        self._cut_if_full()
-
-    def _known(self, key: Any, aggregation: Any) -> Column | None:
-        if aggregation.__class__ is StatsAggregationMethod:
-            try:
-                return self.columns.tables[aggregation][key]
-            except Exception:  # noqa: BLE001 - a new series, or what is no key: even its hash may raise anything
-                pass
-        return None
+    def _column(self, key: Any, aggregation: Any) -> Column | None:
+        column = _look_up(self.columns.tables, key, aggregation)
+        return self._new(key, aggregation) if column is None else column
 
     def _new(self, key: Any, aggregation: Any) -> Column | None:
         method = to_aggregation(aggregation)
@@ -289,3 +289,12 @@ class CategoryBuffer:
             shown(key),
             self.category,
         )
+
+
+def _look_up(tables: list[dict[str, _Entry]], key: Any, aggregation: Any) -> _Entry | None:
+    if aggregation.__class__ is StatsAggregationMethod:
+        try:
+            return tables[aggregation][key]
+        except Exception:  # noqa: BLE001 - a new series, or what is no key: even its hash may raise anything
+            pass
+    return None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from array import array
+from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 from stats_aggregator_api import StatsAggregationMethod
@@ -10,7 +13,8 @@ from stats_aggregator_api import StatsAggregationMethod
 from .chunk import Name
 
 HOT_LIMIT = 1024
-"""So many values a series may wait as Python floats; past it the caller makes them compact."""
+"""So many values of a series may be added without a further look; then the caller makes them compact."""
+_pack_all = struct.Struct(f"{HOT_LIMIT}d").pack
 
 
 class Column(list[float]):
@@ -31,9 +35,14 @@ class Column(list[float]):
     def settle(self) -> int:
         """Make what was added compact; return how many values that were. One thread at a time."""
         count = len(self)
-        if count:
-            # What other threads append meanwhile stands behind `count` and stays. No call between the first
-            # two, and the last one is whole: what a signal may raise here neither doubles nor loses a value.
+        # What other threads append meanwhile stands behind `count` and stays. Nothing is called just before
+        # what deletes, and what comes after that is whole: what a signal may raise here neither doubles nor
+        # loses a value.
+        if count == HOT_LIMIT:  # mostly so where it matters, and packed in half the time
+            packed = _pack_all(*self[:count])
+            del self[:count]
+            self.cold.frombytes(packed)
+        elif count:
             taken = self[:count]
             del self[:count]
             self.cold.fromlist(taken)
@@ -41,10 +50,15 @@ class Column(list[float]):
 
 
 class Columns:
-    """All series of one category: a table by key for each aggregation, so that adding looks up once."""
+    """All series of one category: tables by key for each aggregation, so that adding looks up once.
+
+    `places` is for those who add: it gives a column HOT_LIMIT times and then no more until `refill`. So one
+    step finds where a value goes and bounds how many wait there, whoever else runs or does not.
+    """
 
     def __init__(self) -> None:
         self.tables: list[dict[str, Column]] = [{} for _ in StatsAggregationMethod]
+        self.places: list[dict[str, Iterator[Column]]] = [{} for _ in StatsAggregationMethod]
         self.all: list[Column] = []
         self.mixed = False
         """Whether a key has two aggregations."""
@@ -59,7 +73,13 @@ class Columns:
             column = Column((key, aggregation))
             self.all.append(column)
             self.tables[aggregation][key] = column
+            self.refill(column)
         return column
+
+    def refill(self, column: Column) -> None:
+        """Let as many values be added to `column` as to a new one."""
+        key, aggregation = column.name
+        self.places[aggregation][key] = repeat(column, HOT_LIMIT)
 
     def look(self, key: str) -> tuple[array[float], StatsAggregationMethod]:
         """Return the values of `key` since the last WRITE, and the aggregation of the first of them.
@@ -100,8 +120,9 @@ class Columns:
 
     def clear(self) -> None:
         """Forget all series; the tables stay the same objects."""
-        for table in self.tables:
-            table.clear()
+        for tables in (self.tables, self.places):
+            for table in tables:
+                table.clear()
         self.all.clear()
         self._retired.clear()
 
@@ -122,7 +143,7 @@ class Columns:
         self.all = [column for column in self.all if column.idle < max_idle]
         for column in self._retired:
             key, aggregation = column.name
-            del self.tables[aggregation][key]
+            del self.tables[aggregation][key], self.places[aggregation][key]
 
 
 class NullColumn(list[float]):
@@ -132,10 +153,10 @@ class NullColumn(list[float]):
         """Do nothing."""
 
 
-class NullTable(dict[str, Any]):
-    """Has a NullColumn for every key."""
+class NullPlaces(dict[str, Any]):
+    """Has a NullColumn for every key, without end."""
 
-    _COLUMN = NullColumn()
+    _PLACES = repeat(NullColumn())
 
-    def __missing__(self, key: str) -> NullColumn:
-        return self._COLUMN
+    def __missing__(self, key: str) -> Iterator[NullColumn]:
+        return self._PLACES

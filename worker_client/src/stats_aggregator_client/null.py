@@ -7,7 +7,7 @@ from typing import Any
 
 from stats_aggregator_api import StatsAggregationMethod, StatSummary
 
-from .columns import NullTable
+from .columns import NullPlaces
 from .increments import Increments
 from .steps import Steps
 from .summary import summarize
@@ -17,7 +17,7 @@ class NullBuffer:
     """Stands where a CategoryBuffer stands, and keeps nothing."""
 
     def __init__(self) -> None:
-        self.tables = [NullTable() for _ in StatsAggregationMethod]
+        self.places = [NullPlaces() for _ in StatsAggregationMethod]
         self.steps = Steps(self.write, self.rewind, nullcontext())
         self.increments = Increments()
 
@@ -25,9 +25,6 @@ class NullBuffer:
         """Do nothing."""
 
     def extend(self, key: Any, values: Any, aggregation: Any) -> None:
-        """Do nothing."""
-
-    def relieve(self, column: Any) -> None:
         """Do nothing."""
 
     def add_property(self, property_type: Any, value: Any) -> None:

@@ -28,7 +28,7 @@ class StatsReporter:
     `write_stats` is first called.
     """
 
-    __slots__ = ("_average", "_buffer", "_increments", "_tables", "category")
+    __slots__ = ("_average", "_buffer", "_increments", "_places", "category")
 
     def __init__(self, category: str, client: StatsClient | None = None) -> None:
         """Report to `client`, or the default one. Raises SettingError where `category` is no name."""
@@ -48,8 +48,8 @@ class StatsReporter:
     def _attach(self, category: str, buffer: CategoryBuffer | NullBuffer) -> None:
         self.category = category
         self._buffer = buffer
-        self._tables: list[Any] = list(buffer.tables)
-        self._average: Any = buffer.tables[AVERAGE]
+        self._places: list[Any] = list(buffer.places)
+        self._average: Any = buffer.places[AVERAGE]
         self._increments = buffer.increments
 
     def add_stat(self, key: str, value: float, aggregation: StatsAggregationMethod = AVERAGE) -> None:
@@ -58,18 +58,15 @@ class StatsReporter:
         `value` is anything that becomes a float, also a tensor or array of one element: it is converted
         before this returns. What is no number is counted and logged once with its key.
         """
-        # The class of a value first: a float needs nothing but a place.
-        if value.__class__ is not float:
-            self._buffer.add(key, value, aggregation)
-            return
-        try:
-            column = self._average[key] if aggregation is AVERAGE else self._tables[aggregation][key]
-        except Exception:  # noqa: BLE001 - a new series, or what is no key: even its hash may raise anything
-            self._buffer.add(key, value, aggregation)
-            return
-        column.append(value)
-        if len(column) > HOT_LIMIT:
-            self._buffer.relieve(column)
+        if type(value) is float:  # which needs nothing but a place
+            try:
+                places = self._average[key] if aggregation is AVERAGE else self._places[aggregation][key]
+            except Exception:  # noqa: BLE001 - a new series, or what is no key: even its hash may raise anything
+                places = ()
+            for column in places:
+                column.append(value)
+                return
+        self._buffer.add(key, value, aggregation)
 
     def set_stat(self, key: str, value: float) -> None:
         """Set the series `key` to `value`: its latest value counts, not a mean over the period."""
