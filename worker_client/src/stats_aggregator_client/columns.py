@@ -11,6 +11,7 @@ from typing import Any
 from stats_aggregator_api import StatsAggregationMethod
 
 from .chunk import Name
+from .newest import Newest
 
 HOT_LIMIT = 1024
 """So many values of a series may be added without a further look; then the caller makes them compact."""
@@ -29,7 +30,7 @@ class Column(list[float]):
         super().__init__()
         self.name = name
         self.cold: array[float] = array("d")
-        self.history: array[float] = array("d")
+        self.history = Newest()
         self.idle = 0
 
     def settle(self) -> int:
@@ -90,7 +91,7 @@ class Columns:
         aggregation = int(StatsAggregationMethod.AVERAGE)
         for column in list(self.all):
             if column.name[0] == key:
-                values = column.history + column.cold + array("d", column)
+                values = column.history.in_order() + column.cold + array("d", column)
                 aggregation = column.name[1] if values and not found else aggregation
                 found += values
         return found, StatsAggregationMethod(aggregation)
@@ -115,8 +116,7 @@ class Columns:
     def forget_history(self) -> None:
         """Forget what was cut: a WRITE came."""
         for column in self.all:
-            if column.history:
-                column.history = array("d")
+            column.history.clear()
 
     def clear(self) -> None:
         """Forget all series; the tables stay the same objects."""

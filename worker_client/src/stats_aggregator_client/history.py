@@ -28,17 +28,10 @@ class History:
 
     def keep(self, column: Column, limit: int) -> None:
         """Take in what a column is cut of."""
-        column.history.extend(column.cold)
-        _trim(column, limit)
+        column.history.keep(column.cold, limit)
 
     def trim(self, columns: Columns) -> None:
         """Let series that have become more keep less each."""
         limit = self.limit()
         for column in columns.all:
-            _trim(column, limit)
-
-
-def _trim(column: Column, limit: int) -> None:
-    # Not at each value: to delete at the front moves all that stays.
-    if len(column.history) > limit + limit // 4:
-        del column.history[:-limit]
+            column.history.trim(limit)
