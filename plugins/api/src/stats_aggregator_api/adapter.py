@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING
 
 from .options import RunOptions
 from .writer import StatsWriter
+
+if TYPE_CHECKING:
+    # Workers import this package too, and that module brings with it half as much as all of theirs.
+    from importlib.metadata import EntryPoint
 
 
 class Adapter(ABC):
