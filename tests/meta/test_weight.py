@@ -95,6 +95,15 @@ def test_what_the_bare_client_imports(tmp_path: Path, telling: dict[str, str]) -
     assert told(telling) == IMPORTED_BY_THE_CLIENT
 
 
+def test_the_client_leaves_alone_what_is_heavy_in_the_standard_library() -> None:
+    heavy = {"argparse", "asyncio", "hashlib", "importlib.metadata"}
+    code = "import sys; old = {*sys.modules}; import stats_aggregator_client; print(*{*sys.modules} - old)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not heavy & set(found.stdout.split())
+
+
 def test_what_the_daemons_own_process_imports(tmp_path: Path, telling: dict[str, str]) -> None:
     parts = ("plugins/api", "worker_client", "plugins/standard", "aggregator")
     python = new_environment(tmp_path / "venv", parts, shared=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
+import sys
 from collections.abc import Mapping, Set
 from enum import Enum
 from typing import Any
@@ -40,7 +40,7 @@ class _Plainer:
     def _compound(self, value: Any, depth: int) -> Any:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        elif isinstance(value, argparse.Namespace):
+        elif _is_namespace(value):
             value = vars(value)
         elif isinstance(value, tuple) and hasattr(value, "_fields"):
             value = dict(zip(value._fields, value, strict=True))
@@ -70,3 +70,9 @@ def is_same(left: Any, right: Any) -> bool:
     """Return whether two plain values travel as the same bytes; 1, 1.0 and True do not."""
     same: bool = msgpack.packb(left) == msgpack.packb(right)
     return same
+
+
+def _is_namespace(value: Any) -> bool:
+    # Who has one has imported argparse; it is not imported for those who have none.
+    argparse = sys.modules.get("argparse")
+    return argparse is not None and isinstance(value, argparse.Namespace)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 STATS_WRITER_GROUP = "stats_aggregator.stats_writer"
@@ -60,6 +59,8 @@ def path_part(name: str) -> str:
         part = f"%{ord(part[0]):02X}{part[1:]}"
     encoded = part.encode("utf-8", "surrogatepass")
     if len(encoded) > _MAX_PART_BYTES:
+        import hashlib  # which brings OpenSSL with it; every worker imports this package
+
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:24]
         part = f"{encoded[: _MAX_PART_BYTES - 26].decode('utf-8', 'ignore')}%~{digest}"
     return part or "%"
