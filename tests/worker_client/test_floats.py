@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stats_aggregator_client.floats import to_column, to_float
+from stats_aggregator_client.numeric import LEAST_VALUES
 
 
 class Tensor:
@@ -72,19 +73,33 @@ def test_buffers_of_any_number_type_are_taken(code: str) -> None:
     assert to_column(array(code, [1, 2, 3])) == (array("d", [1.0, 2.0, 3.0]), 0)
 
 
+@pytest.mark.parametrize("times", [1, LEAST_VALUES])
 @pytest.mark.parametrize("order", "<>=")
-@pytest.mark.parametrize("code", "efdhiq?")
-def test_buffers_of_any_byte_order_are_taken(order: str, code: str) -> None:
+@pytest.mark.parametrize("code", "efdhiqQ?")
+def test_buffers_of_any_byte_order_are_taken(order: str, code: str, times: int) -> None:
     numpy = pytest.importorskip("numpy")
-    kind = {"e": "f2", "f": "f4", "d": "f8", "h": "i2", "i": "i4", "q": "i8", "?": "?"}[code]
-    values = numpy.array([1, 0, 1], dtype=(kind if kind == "?" else order + kind))
-    assert to_column(values) == (array("d", [1.0, 0.0, 1.0]), 0)
+    kind = {"e": "f2", "f": "f4", "d": "f8", "h": "i2", "i": "i4", "q": "i8", "Q": "u8", "?": "?"}[code]
+    values = numpy.array([1, 0, 1] * times, dtype=(kind if kind == "?" else order + kind))
+    assert to_column(values) == (array("d", [1.0, 0.0, 1.0] * times), 0)
+
+
+@pytest.mark.parametrize("kind", ["f4", "i8", "u8"])
+def test_numbers_become_the_same_floats_in_few_and_in_many(kind: str) -> None:
+    numpy = pytest.importorskip("numpy")
+    bits = numpy.random.default_rng(1).integers(0, 1 << 64, 4 * LEAST_VALUES, dtype="u8")
+    values = bits.view(kind)
+    values = values[numpy.isfinite(values)]
+    assert list(to_column(values)[0]) == [float(value) for value in values.tolist()]
 
 
 def test_arrays_of_any_shape_and_stride_are_flattened_in_c_order() -> None:
     numpy = pytest.importorskip("numpy")
     whole = numpy.arange(24.0).reshape(2, 3, 4)
+    large = numpy.arange(6.0 * LEAST_VALUES).reshape(2, 3, -1).astype("f4")
     for view in (
+        large,
+        large.T,
+        large[:, ::-2],
         whole,
         whole.T,
         whole[:, ::2],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from array import array
 from collections.abc import Iterator
 from itertools import repeat
@@ -11,11 +10,11 @@ from typing import Any
 from stats_aggregator_api import StatsAggregationMethod
 
 from .chunk import Name
+from .floats import packed
 from .newest import Newest
 
 HOT_LIMIT = 1024
 """So many values of a series may be added without a further look; then the caller makes them compact."""
-_pack_all = struct.Struct(f"{HOT_LIMIT}d").pack
 
 
 class Column(list[float]):
@@ -36,17 +35,12 @@ class Column(list[float]):
     def settle(self) -> int:
         """Make what was added compact; return how many values that were. One thread at a time."""
         count = len(self)
-        # What other threads append meanwhile stands behind `count` and stays. Nothing is called just before
-        # what deletes, and what comes after that is whole: what a signal may raise here neither doubles nor
-        # loses a value.
-        if count == HOT_LIMIT:  # mostly so where it matters, and packed in half the time
-            packed = _pack_all(*self[:count])
+        if count:
+            # What other threads append meanwhile stands behind `count` and stays. No call between the last
+            # two, and the last is whole: what a signal may raise here neither doubles nor loses a value.
+            taken = packed(self[:count])
             del self[:count]
-            self.cold.frombytes(packed)
-        elif count:
-            taken = self[:count]
-            del self[:count]
-            self.cold.fromlist(taken)
+            self.cold.extend(taken)
         return count
 
 
