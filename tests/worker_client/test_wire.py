@@ -14,6 +14,7 @@ from stats_aggregator_client.wire import (
     ID_BYTES,
     INT64_MAX,
     MAX_MESSAGE_BYTES,
+    VERSION,
     Ack,
     Batch,
     Bye,
@@ -114,6 +115,15 @@ def test_the_bytes_are_those_of_version_1(kind: Kind) -> None:
     assert encode(SAMPLES[kind]) == golden(kind)
     assert decode(golden(kind)) == SAMPLES[kind]
     assert type(decode(golden(kind))) is type(SAMPLES[kind])
+
+
+@given(MESSAGES[Kind.BATCH], st.integers(8188, 8196), counts, counts)
+def test_a_large_batch_has_the_bytes_that_messagepack_gives_it(
+    batch: Batch, length: int, lost: int, uncertain: int
+) -> None:
+    values = struct.pack(f"{length}d", *range(length))
+    batch = batch._replace(counts=struct.pack("<I", length), values=values, lost=lost, uncertain=uncertain)
+    assert encode(batch) == msgpack.packb((VERSION, Kind.BATCH, *batch))
 
 
 @given(any_message)
