@@ -106,8 +106,8 @@ class CategoryBuffer:
             self._put_behind(column, found)
 
     def _put_behind(self, column: Column, found: array[float]) -> None:
-        # What single calls added before comes before.
-        self._settle(column)
+        if column:  # what single calls added before comes before
+            self._settle(column)
         if column.cold:
             column.cold.extend(found)
         else:

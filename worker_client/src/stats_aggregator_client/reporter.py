@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .client import StatsClient
     from .null import NullBuffer
 
-AVERAGE = StatsAggregationMethod.AVERAGE
+AVERAGE, MOST_RECENT = StatsAggregationMethod.AVERAGE, StatsAggregationMethod.MOST_RECENT
 
 
 class StatsReporter:
@@ -70,7 +70,7 @@ class StatsReporter:
 
     def set_stat(self, key: str, value: float) -> None:
         """Set the series `key` to `value`: its latest value counts, not a mean over the period."""
-        self.add_stat(key, value, StatsAggregationMethod.MOST_RECENT)
+        self.add_stat(key, value, MOST_RECENT)
 
     def add_stats(self, key: str, values: Any, aggregation: StatsAggregationMethod = AVERAGE) -> None:
         """Add many values to the series `key`, in their order.
