@@ -175,7 +175,8 @@ def test_a_real_signal_in_the_middle_of_a_cut_counts_nothing_twice() -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert flushed == [False, False]
-    # The sender closes the client where it stood waiting to come in: who comes out last does what was put off.
+    # Where the sender stood waiting to come in, it is the one who closes the client: who comes out last does
+    # what was put off.
     assert sender is not None
     sender._thread.join(20)
     found = client.statistics()
