@@ -10,6 +10,7 @@ from tests.bench.bare_router import BareRouter
 from tests.bench.intake import WORKERS, Intake, push, take
 from tests.bench.raw_session import Shape
 from tests.bench.row import Row
+from tests.bench.table import number
 
 _SHAPES = (Shape(50, 1), Shape(50, 20), Shape(50, 200), Shape(10, 10_000), Shape(2_000, 1))
 _SHORT_SHAPES = (Shape(50, 20),)
@@ -49,10 +50,14 @@ def _rows(shape: Shape, found: dict[str, list[Intake]]) -> Iterator[Row]:
             "the bare ROUTER",
             rates[level] / rates["router"],
             higher_is_better=True,
-            note=f"{rates[level] / shape.num_values:,.0f} batches/s, "
-            f"{rates[level] / rates['queue']:.1f} x the Queue, {rates[level] / rates['none']:.0%} of none",
+            note=_note(shape, level, rates),
             counts=_counts(found[level]),
         )
+
+
+def _note(shape: Shape, level: str, rates: dict[str, float]) -> str:
+    queue, none = (number(rates[level] / rates[name]) for name in ("queue", "none"))
+    return f"{rates[level] / shape.num_values:,.0f} batches/s, {queue} x the Queue, {none} x none"
 
 
 def _real_clients(seconds: float) -> Row:

@@ -55,11 +55,14 @@ UNCOMPARED = {
 }  # fmt: skip
 
 
+pytestmark = pytest.mark.timeout(300)  # it takes half a minute where nobody else is at work
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Measured]:
     path = tmp_path_factory.mktemp("bench") / "short.json"
     command = [sys.executable, "-m", "tests.bench", "--short", "--results", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     return read(path)
 
