@@ -156,7 +156,8 @@ def garbage_store(data: Path) -> None:
 
 def cut_store_by_a_page(data: Path) -> None:
     _checkpoint(data)
-    _cut(data / "store.sqlite", 4096)
+    store = data / "store.sqlite"
+    _cut(store, int.from_bytes(store.read_bytes()[16:18], "big"))
 
 
 def cut_store_by_a_byte(data: Path) -> None:

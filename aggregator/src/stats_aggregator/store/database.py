@@ -17,6 +17,8 @@ SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 5.0
 _CLOSE_WITHIN_S = 0.5
 _CACHE_KIB = 16_384
+_PAGE_BYTES = 16_384
+"""Of a new file. A series of 100 values is 2 kB: of SQLite's own pages, 4 kB, each would leave half empty."""
 _PROBE_BYTES = 65_536
 
 # One counter, `positions`, orders periods and properties together: the outbox. Times are nanoseconds since
@@ -122,6 +124,8 @@ class Database:
     def _prepare(self, power_safe: bool) -> None:
         with self._translated():
             self._check()
+            # A file that is there keeps its own; in WAL none can be changed.
+            self._connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
             self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
