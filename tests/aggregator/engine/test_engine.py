@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stats_aggregator import failpoints
 from stats_aggregator.engine.sessions import MAX_CREDIT_BYTES, MIN_CREDIT_BYTES
 from stats_aggregator.journal.journal import Durability, Journal
 from stats_aggregator_client.wire import (
@@ -233,3 +234,20 @@ def test_windows_and_time_are_told_with_each_reply(core):
     assert isinstance(reply, Ack)
     assert (reply.time, list(reply.windows)) == (core.clock.now_ns(), [10 * SECOND_NS])
     assert struct.pack("<q", reply.time)
+
+
+@pytest.mark.parametrize("beside_bytes", [0, 1 << 30])
+def test_a_group_that_waits_for_room_counts_once_when_there_is_room(tmp_path, monkeypatch, beside_bytes):
+    # Written by a thread beside, it is pooled before it is known that there is no room.
+    monkeypatch.setattr("stats_aggregator.journal.journal.BESIDE_BYTES", beside_bytes)
+    with Core(tmp_path / "core", "manual", durability=Durability.FULL) as core:
+        (worker,) = joined(core, "w")
+        failpoints.arm("journal.write.before=error(ENOSPC)")
+        try:
+            assert core.handle(worker.batch("c", [("x", 0, [1.0, 2.0])])) == []
+            assert core.tick() == []
+        finally:
+            failpoints.arm("")
+        assert [type(reply) for _, reply in core.tick()] == [Ack]
+        (found,) = core.close_all()
+        assert (found["x"].num, found["x"].sum) == (2, 3.0)

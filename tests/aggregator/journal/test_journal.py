@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,12 @@ from hypothesis import strategies as st
 
 from stats_aggregator.clock import Clock
 from stats_aggregator.errors import JournalFailed
-from stats_aggregator.journal.journal import Durability, Journal
+from stats_aggregator.journal.journal import BESIDE_BYTES, Durability, Journal
 from stats_aggregator.journal.null_journal import NullJournal
 from stats_aggregator.journal.segment import RecordKind, segment_name
 from stats_aggregator.journal.segment_reader import segment_paths
 from tests.aggregator.journals import begin, contents_of, group, groups_in, plain
+from tests.system.daemons import wait_until
 
 LARGE = b"x" * 3000
 SEGMENT_BYTES = 2000  # each LARGE fills one
@@ -133,15 +135,19 @@ def test_what_segments_hold_is_told(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_what_is_done_meanwhile_comes_after_the_write_and_before_the_sync(tmp_path: Path) -> None:
+def test_something_else_is_done_while_a_large_append_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stats_aggregator.journal.journal.BESIDE_BYTES", BESIDE_BYTES)
     journal = begin(tmp_path, Durability.FULL)
-    seen = []
+    large, seen = bytes(BESIDE_BYTES), []
 
     def meanwhile() -> None:
-        seen.append((groups_in(tmp_path), journal.sync_times.num))
+        wait_until(lambda: groups_in(tmp_path) == [large], "the append, in the file")
+        seen.append(threading.current_thread())
 
-    journal.append([group(LARGE)], (), meanwhile)
-    assert seen == [([LARGE], 0)]
+    journal.append([group(large)], (), meanwhile)
+    assert seen == [threading.current_thread()]
     assert journal.sync_times.num == 1
     journal.close()
 

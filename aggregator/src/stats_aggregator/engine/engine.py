@@ -1,7 +1,7 @@
 """Engine: messages in, decisions journaled, values pooled, replies out.
 
 One thread calls it, so nothing in it has a lock; the socket is not its business. For each group of messages:
-decide, write to the journal, pool the values while the disk works, sync, and only then reply.
+decide, append to the journal, pool the values while the disk works, and only then reply.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ class Group:
         self.taken: dict[bytes, Session] = {}
         self.strangers: set[bytes] = set()
         self.touched: list[OpenPeriod] = []
+        self._is_applied = False
         self._folds: list[tuple[OpenPeriod, int]] = []
         self._records: list[Record] = []
         self._parts: list[_Part] = []
@@ -134,7 +135,13 @@ class Group:
         }
 
     def apply(self) -> None:
-        """Add the values to their periods, those of one GROUP record together; `touched` are the periods."""
+        """Add the values to their periods, those of one GROUP record together; `touched` are the periods.
+
+        Once: a group that waits for room on the disk is appended again, and has them already.
+        """
+        if self._is_applied:
+            return
+        self._is_applied = True
         failpoints.reach("engine.apply.before")
         for period, mantissa_bits in self._folds:
             period.accumulator.fold(mantissa_bits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from itertools import groupby
 from pathlib import Path
@@ -20,6 +21,8 @@ from .sync_times import SyncTimes
 
 SEGMENT_BYTES = 64 << 20
 """How large a segment grows before the next is begun."""
+BESIDE_BYTES = 128 << 10
+"""An append of so many bytes is written and synced by a thread beside, which a smaller one is not worth."""
 
 
 class Durability(Enum):
@@ -38,7 +41,11 @@ def _rest() -> None:
 
 
 class Journal:
-    """Appends records; keeps each segment until all that pins it is released. For one thread."""
+    """Appends records; keeps each segment until all that pins it is released. For one thread.
+
+    It has another one of its own, which writes and syncs: the system calls copy and wait without the
+    interpreter's lock. Whoever appends has done so when the call returns.
+    """
 
     def __init__(
         self,
@@ -77,6 +84,7 @@ class Journal:
         """How many times older segments were made dispensable."""
         self.sync_times = SyncTimes()
         """Of the appends that were synced."""
+        self._beside = ThreadPoolExecutor(1, "journal")
         self._make_directory()
         self._current = self._rewrite(first_number, rewrite, renew) if rewrite else self._begin(first_number)
         self._roll_at_bytes = segment_bytes
@@ -140,22 +148,24 @@ class Journal:
         """Write `records`, whole or not at all, and sync them where durability is full.
 
         `pins` are the periods of which these records tell anything; the segment stays until each is
-        released. `meanwhile` is called when all is written, while the disk is at work. Raises JournalFull
-        where there is no room: nothing was appended, and the same append may be tried again later. Raises
-        JournalFailed on any other fault of the disk, and from then on always.
+        released. `meanwhile` is called while the disk is at work, if that is worth it, else before or after.
+        Raises JournalFull where there is no room: nothing was appended, though `meanwhile` may have been
+        called, and the same append may be tried again later. Raises JournalFailed on any other fault of the
+        disk, and from then on always.
         """
         if self._failure:
             raise self._failure
         failpoints.reach_each("journal.append", (record.kind.name.lower() for record in records), "before")
         try:
-            before_bytes = self._current.size_bytes
-            self._current.append(records)
+            encoded = self._current.encoded(records)
+            if sum(map(len, encoded)) < BESIDE_BYTES:
+                self._write(encoded)
+                meanwhile()
+            else:
+                writing = self._beside.submit(self._write, encoded)
+                meanwhile()
+                writing.result()
             self._pins.update(pins)
-            if self._sync:
-                self._current.begin_sync(before_bytes)
-            meanwhile()
-            if self._sync:
-                self._wait_for_sync()
             failpoints.reach_each("journal.append", (record.kind.name.lower() for record in records), "after")
             if self._current.size_bytes >= self._roll_at_bytes:
                 self._roll()
@@ -163,10 +173,12 @@ class Journal:
             self._failure = failure
             raise
 
-    def _wait_for_sync(self) -> None:
-        began_ns = self._clock.now_ns()
-        self._current.sync()
-        self.sync_times.note((self._clock.now_ns() - began_ns) / 1e9)
+    def _write(self, encoded: list[bytes | memoryview]) -> None:
+        self._current.write(encoded)
+        if self._sync:
+            began_ns = self._clock.now_ns()
+            self._current.sync()
+            self.sync_times.note((self._clock.now_ns() - began_ns) / 1e9)
 
     def checkpoint(self, records: Iterable[Record], pins: Collection[Hashable]) -> None:
         """Begin a segment with `records`, which tell all there is of `pins`: older ones need not keep these.
@@ -198,6 +210,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; all segments stay. Closing twice is fine."""
+        self._beside.shutdown()
         self._current.close()
 
     def _make_directory(self) -> None:

@@ -17,7 +17,6 @@ from .segment import (
     encode_header,
     segment_name,
 )
-from .write_out import begin_write_out
 
 UNPUBLISHED = ".new"
 """What a segment's file name ends in while it is made."""
@@ -53,11 +52,15 @@ class SegmentWriter:
 
     def append(self, records: Sequence[Record]) -> None:
         """Write `records`; after JournalFull the file is as before."""
-        self._write(encode_append(records, self._seeds))
+        self.write(self.encoded(records))
 
-    def begin_sync(self, from_bytes: int) -> None:
-        """Let the disk begin with what was written behind the first `from_bytes`; `sync` waits for it."""
-        begin_write_out(self._fd, from_bytes, self.size_bytes - from_bytes)
+    def encoded(self, records: Sequence[Record]) -> list[bytes | memoryview]:
+        """Return what `write` takes."""
+        return encode_append(records, self._seeds)
+
+    def write(self, encoded: list[bytes | memoryview]) -> None:
+        """Write what was encoded for this segment, as `append` does. Any one thread at a time may call it."""
+        self._write(encoded)
 
     def sync(self) -> None:
         """Bring to the disk what is written; never again after a failure, the kernel forgets what it lost."""
