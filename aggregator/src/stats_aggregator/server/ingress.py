@@ -17,7 +17,7 @@ _GROUP_MESSAGES = 512
 _GROUP_BYTES = 8 << 20
 _HIGH_WATER_MESSAGES = 64
 _SMALL_MESSAGES, _SMALL_BYTES = 32, 256 << 10
-_GATHER_NS = 10_000_000
+_GATHER_NS = 25_000_000
 
 Received = tuple[bytes, bytes]
 
@@ -81,7 +81,7 @@ class Ingress:
     def wait(self, timeout_ms: int) -> None:
         """Wait for a message, or to be woken.
 
-        Small groups begin at least 10 ms apart: a thousand workers that each speak once a second shall not
+        Small groups begin at least 25 ms apart: a thousand workers that each speak once a second shall not
         cost a thousand syncs.
         """
         for ready, _ in self._poller.poll(timeout_ms):
