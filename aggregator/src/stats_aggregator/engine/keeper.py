@@ -55,10 +55,7 @@ class PeriodKeeper:
     def _category(self, group: Group, session: Session, name: str) -> tuple[Category, bool]:
         """Return the category, and whether it is another one that stands in for want of room."""
         category = self._state.categories.get((session.run, name))
-        if category is not None:
-            category.heard_ns = group.now_ns
-            return category, False
-        overflows = not self._state.has_room(session.run, name)
+        overflows = category is None and not self._state.has_room(session.run, name)
         if overflows:
             self._sayings.once(
                 ("categories", session.run),
@@ -68,7 +65,8 @@ class PeriodKeeper:
                 session.run,
                 OVERFLOW,
             )
-        category = self._state.category(session.run, OVERFLOW if overflows else name)
+        if category is None:
+            category = self._state.category(session.run, OVERFLOW if overflows else name)
         category.heard_ns = group.now_ns
         return category, overflows
 

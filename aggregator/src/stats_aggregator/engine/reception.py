@@ -172,8 +172,7 @@ class Reception:
 
     def _check_room(self, session: Session, message: Sequenced) -> None:
         # Each run past the limit has one category that takes all of its further ones.
-        run, name = session.run, message.category
-        if (run, name) not in self._state.categories and not self._state.may_take(run, name):
+        if not self._state.may_take(session.run, message.category):
             text = f"there are {len(self._state.categories)} categories, and no room for more"
             raise WireError(RejectCode.FORBIDDEN, text)
 

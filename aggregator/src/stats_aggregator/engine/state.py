@@ -92,7 +92,7 @@ class State:
 
     def has_room(self, run: str, name: str) -> bool:
         """Return whether the category is there, or can be made; else OVERFLOW stands in for it."""
-        return len(self.categories) < self._max_categories or (run, name) in self.categories
+        return (run, name) in self.categories or len(self.categories) < self._max_categories
 
     def forget_idle(self, now_ns: int) -> None:
         """Where categories are many, forget those that are long unheard and have nothing open, oldest first.

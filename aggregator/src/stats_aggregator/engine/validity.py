@@ -71,9 +71,7 @@ class Validator:
         return self._widths.put(packed, len(series))
 
     def _check_columns(self, batch: Batch) -> None:
-        num_series = self._widths.get(batch.series)
-        if num_series is None:
-            num_series = self._num_series(batch.series) if batch.series else 0
+        num_series = self._num_series(batch.series)
         if 4 * num_series != len(batch.counts):
             raise WireError(RejectCode.COLUMN, f"{num_series} series, but {len(batch.counts) // 4} counts")
         # Workers in step send the same counts over and over.
@@ -87,7 +85,7 @@ class Validator:
             )
 
     def _check_partial(self, partial: Partial) -> None:
-        num_series = self._num_series(partial.series) if partial.series else 0
+        num_series = self._num_series(partial.series)
         if num_series != len(partial.parts):
             raise WireError(RejectCode.COLUMN, f"{num_series} series, but {len(partial.parts)} parts")
         for worker in {*partial.workers, *PartTable(partial).workers}:

@@ -45,7 +45,7 @@ class SegmentWriter:
             raise journal_error(self._unpublished, error) from error
         try:
             self._preallocate(preallocated_bytes)
-            self._write([encode_header(self._header)])
+            self.write([encode_header(self._header)])
         except JournalError:
             self.discard()
             raise
@@ -57,10 +57,6 @@ class SegmentWriter:
     def encoded(self, records: Sequence[Record]) -> list[bytes | memoryview]:
         """Return what `write` takes."""
         return encode_append(records, self._seeds)
-
-    def write(self, encoded: list[bytes | memoryview]) -> None:
-        """Write what was encoded for this segment, as `append` does. Any one thread at a time may call it."""
-        self._write(encoded)
 
     def sync(self) -> None:
         """Bring to the disk what is written; never again after a failure, the kernel forgets what it lost."""
@@ -127,7 +123,8 @@ class SegmentWriter:
             if error.errno not in _NO_PREALLOCATION:
                 raise journal_error(self._unpublished, error) from error
 
-    def _write(self, buffers: list[bytes | memoryview]) -> None:
+    def write(self, buffers: list[bytes | memoryview]) -> None:
+        """Write what was encoded for this segment, as `append` does. Any one thread at a time may call it."""
         size_bytes = 0
         try:
             for first in range(0, len(buffers), _MAX_BUFFERS):

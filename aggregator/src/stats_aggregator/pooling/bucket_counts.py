@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import blocks
-from .segments import Floats, Ints
+from .segments import Floats, Ints, run_starts
 
 _EXPONENT_BITS, _FRACTION_BITS = 11, 52
 _CELLS_PER_VALUE = 8
@@ -88,5 +88,5 @@ def _counted(cells: Iterator[Ints], num_cells: int, num_values: int) -> tuple[In
         hit = np.flatnonzero(table)
         return hit, table[hit]
     every = np.sort(np.concatenate(list(cells)))
-    firsts = np.flatnonzero(np.concatenate([[True], every[1:] != every[:-1]]))
+    firsts = run_starts(every)
     return every[firsts], np.diff(firsts, append=len(every))

@@ -10,7 +10,7 @@ import numpy as np
 from stats_aggregator_api.buckets import MANTISSA_BITS
 
 from .bucket_counts import count_in_buckets
-from .segments import Floats, Ints
+from .segments import Floats, Ints, run_starts
 
 _KEY_BITS = 20
 _KEY_OFFSET = 1 << (_KEY_BITS - 1)
@@ -76,9 +76,5 @@ def _summed(codes: Ints, counts: Ints) -> tuple[Ints, Ints]:
     """Return each code once, ascending, with the sum of its counts."""
     order = np.argsort(codes, kind="stable")
     codes = codes[order]
-    firsts = _firsts(codes)
+    firsts = run_starts(codes)
     return codes[firsts], np.add.reduceat(counts[order], firsts)
-
-
-def _firsts(codes: Ints) -> Ints:
-    return np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))

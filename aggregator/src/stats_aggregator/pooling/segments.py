@@ -13,6 +13,11 @@ Floats = NDArray[np.float64]
 _MAX_SHORT = int(np.iinfo(np.uint16).max)
 
 
+def run_starts(column: Ints) -> Ints:
+    """Return where each run of equal numbers begins; there is at least one."""
+    return np.flatnonzero(np.concatenate([[True], column[1:] != column[:-1]]))
+
+
 class Segments:
     """Which series each segment belongs to, in the order of arrival.
 
