@@ -90,6 +90,7 @@ def test_the_default_fits_into_dockers_ten_seconds_with_all_in_its_way_at_once(
     with daemon:
         _push(daemon, keys=1, step=1)
         wait_until(lambda: _is_in_call(daemon), "a writer that hangs")
+        wait_until(lambda: daemon.summaries("run"), "the other one, at work before the disk is full")
         _push(daemon, keys=1000)
         ballast = fill(small_disk)
         children = _children(daemon)
