@@ -15,6 +15,7 @@ pytest.importorskip("lightning")
 # Two ranks: Lightning starts the script again for the second one.
 RANKS = """
 import lightning, os, torch
+from stats_aggregator_client import default_client
 from stats_aggregator_client.integrations.lightning import StatsLogger
 
 class Ranks(lightning.LightningModule):
@@ -23,6 +24,9 @@ class Ranks(lightning.LightningModule):
         self.layer = torch.nn.Linear(1, 1)
 
     def training_step(self, batch, index):
+        if index == 10:  # from here on the daemon knows of both: a period waits for whom it knows
+            assert default_client().flush(30)
+            torch.distributed.barrier()
         self.log("rank", float(self.global_rank))
         return self.layer(batch).mean()
 
