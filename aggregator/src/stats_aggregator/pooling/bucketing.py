@@ -9,7 +9,9 @@ import numpy as np
 
 from stats_aggregator_api.buckets import MANTISSA_BITS
 
-from .bucket_counts import count_in_buckets
+from .blocks import blocks
+from .bucket_counts import sorted_counts
+from .bucket_table import BucketTable
 from .segments import Floats, Ints, run_starts
 
 _KEY_BITS = 20
@@ -24,52 +26,88 @@ def coarser_keys(keys: Ints, dropped_bits: int) -> Ints:
     return coarser
 
 
-class SparseBuckets:
-    """Counts of values by code, ascending; merging is adding counts."""
+class Buckets:
+    """Counts of values by series and bucket; merging is adding counts.
+
+    They are counted in a table while that takes no more memory than the values did, else by sorting.
+    """
 
     def __init__(self) -> None:
         self.mantissa_bits = MANTISSA_BITS
-        self.codes: Ints = np.empty(0, dtype=np.int64)
-        self.counts: Ints = np.empty(0, dtype=np.int64)
+        self.is_dense = False
+        """Whether all of the last values went into the table, so that few at a time are cheap too."""
+        self._codes: Ints = np.empty(0, dtype=np.int64)
+        self._counts: Ints = np.empty(0, dtype=np.int64)
+        self._table = BucketTable(MANTISSA_BITS)
+        self._num_values = 0
 
     def add(self, series: Ints, lengths: Ints, values: Floats) -> None:
         """Count each of `values`, all finite, in its bucket; they are in segments of these lengths."""
-        if len(values):
-            owners, keys, counts = count_in_buckets(series, lengths, values, self.mantissa_bits)
-            self._merge((owners << _KEY_BITS) + keys + _KEY_OFFSET, counts)
+        if not len(values):
+            return
+        self._num_values += len(values)
+        parts = [
+            (series[block.segments], lengths[block.segments], values[block.values])
+            for block in blocks(np.cumsum(lengths))
+        ]
+        left = [part for part in parts if not self._table.add(*part, self._num_values)]
+        self.is_dense = not left
+        if left:
+            series, lengths, values = (np.concatenate(column) for column in zip(*left, strict=True))
+            self.add_counts(*sorted_counts(series, lengths, values, self.mantissa_bits))
 
     def add_counts(self, series: Ints, keys: Ints, counts: Ints) -> None:
         """Add the counts of other buckets, of as many bits of mantissa, in any order."""
         if len(keys):
-            self._merge(*_summed((series << _KEY_BITS) + keys + _KEY_OFFSET, counts))
+            codes = np.concatenate([self._codes, (series << _KEY_BITS) + keys + _KEY_OFFSET])
+            self._codes, self._counts = _summed(codes, np.concatenate([self._counts, counts]))
+
+    def _settle(self) -> None:
+        """Move the counts of the table to the others."""
+        if self._table.nbytes:
+            self.add_counts(*self._table.counted())
+            self._table = BucketTable(self.mantissa_bits)
 
     def coarsen(self, mantissa_bits: int) -> None:
         """Keep no more than `mantissa_bits` from now on."""
         dropped_bits = self.mantissa_bits - mantissa_bits
         if dropped_bits <= 0:
             return
-        self.mantissa_bits = mantissa_bits
-        if len(self.codes):
-            series = self.codes >> _KEY_BITS
-            keys = coarser_keys((self.codes & ((1 << _KEY_BITS) - 1)) - _KEY_OFFSET, dropped_bits)
-            self.codes, self.counts = _summed((series << _KEY_BITS) + keys + _KEY_OFFSET, self.counts)
+        codes, counts = self.codes, self.counts
+        self.mantissa_bits, self._table = mantissa_bits, BucketTable(mantissa_bits)
+        if len(codes):
+            keys = coarser_keys((codes & ((1 << _KEY_BITS) - 1)) - _KEY_OFFSET, dropped_bits)
+            self._codes, self._counts = _summed(
+                (codes >> _KEY_BITS << _KEY_BITS) + keys + _KEY_OFFSET, counts
+            )
+
+    @property
+    def codes(self) -> Ints:
+        """The code of every bucket that is hit, ascending."""
+        self._settle()
+        return self._codes
+
+    @property
+    def counts(self) -> Ints:
+        """How many values each of `codes` has."""
+        self._settle()
+        return self._counts
 
     @property
     def nbytes(self) -> int:
         """Bytes of codes and counts held."""
-        return self.codes.nbytes + self.counts.nbytes
+        return self._codes.nbytes + self._counts.nbytes + self._table.nbytes
 
-    def _merge(self, codes: Ints, counts: Ints) -> None:
-        if not len(self.codes):
-            self.codes, self.counts = codes, counts
-            return
-        codes, counts = np.concatenate([self.codes, codes]), np.concatenate([self.counts, counts])
-        self.codes, self.counts = _summed(codes, counts)
+    def load(self, mantissa_bits: int, codes: Ints, counts: Ints) -> None:
+        """Take over what another one had."""
+        self.mantissa_bits, self._table = mantissa_bits, BucketTable(mantissa_bits)
+        self._codes, self._counts, self._num_values = codes, counts, int(counts.sum())
 
     def of_series(self, size: int) -> tuple[Ints, Ints]:
         """Return all keys, and where each of `size` series begins and the last one ends among them."""
-        limits = np.searchsorted(self.codes, np.arange(size + 1) << _KEY_BITS)
-        return (self.codes & ((1 << _KEY_BITS) - 1)) - _KEY_OFFSET, limits
+        codes = self.codes
+        limits = np.searchsorted(codes, np.arange(size + 1) << _KEY_BITS)
+        return (codes & ((1 << _KEY_BITS) - 1)) - _KEY_OFFSET, limits
 
 
 def _summed(codes: Ints, counts: Ints) -> tuple[Ints, Ints]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .bucketing import SparseBuckets
+from .bucketing import Buckets
 from .segments import Floats, Ints
 
 
@@ -44,7 +44,7 @@ class Chunk(NamedTuple):
             return self
         return Chunk(self.series[chosen], self.counts[chosen], self.values[np.repeat(chosen, self.counts)])
 
-    def fill(self, buckets: SparseBuckets) -> None:
+    def fill(self, buckets: Buckets) -> None:
         """Count the values in `buckets`."""
         buckets.add(self.series, self.counts, self.values)
 

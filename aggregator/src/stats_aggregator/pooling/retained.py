@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .bucketing import SparseBuckets
+from .bucketing import Buckets
 from .chunk import Chunk
 from .joined import Joined
 from .joined_partials import JoinedPartials
 from .segments import Ints
 
-_FOLD_AT = 1 << 18
-"""Values that wait to be counted in buckets: many at a time make it cheap."""
-_CODES_PER_FOLD = 4
-"""Where there are many buckets, so many times as many values wait: merging costs by the bucket."""
+_FOLD_AT, _SORT_AT = 1 << 15, 1 << 18
+"""Values that wait to be counted in buckets, in a table and by sorting: many at a time make it cheap."""
+_BYTES_PER_VALUE = 4
+"""Where there are many buckets more values wait: merging costs by the bucket."""
 _JOIN_AT = 1 << 14
 """Chunks are joined to so many values: small groups would cost more in objects than in values."""
 _SORTED_PER_VALUE = 4
@@ -62,7 +62,7 @@ class Retained:
         self._segments = 0
         self._waiting: list[Chunk] = []
         self._waiting_values = 0
-        self.buckets = SparseBuckets()
+        self.buckets = Buckets()
 
     def grow(self, aggregated: NDArray[np.bool_]) -> None:
         """Make room; `aggregated` says of each series whether all its values matter, not the latest alone."""
@@ -136,8 +136,13 @@ class Retained:
         self._waiting.append(chunk)
         self._waiting_values += len(chunk.values)
         self._segments += len(chunk.counts)
-        if self._waiting_values >= max(_FOLD_AT, _CODES_PER_FOLD * len(self.buckets.codes)):
+        if self._waiting_values >= self._fold_at():
             self._fold()
+
+    def _fold_at(self) -> int:
+        if self.buckets.is_dense:
+            return _FOLD_AT
+        return max(_SORT_AT, self.buckets.nbytes // _BYTES_PER_VALUE)
 
     def _fold(self) -> None:
         waiting = Chunk.join(self._waiting)
@@ -200,6 +205,4 @@ class Retained:
         self._waiting, self._waiting_values = [waiting], len(waiting.values)
         self._segments = len(kept.counts) + len(waiting.counts)
         self._fate = np.frombuffer(packed[6], dtype=np.int8).copy()
-        self.buckets.mantissa_bits = bits
-        self.buckets.codes = np.frombuffer(packed[7], dtype=np.int64)
-        self.buckets.counts = np.frombuffer(packed[8], dtype=np.int64)
+        self.buckets.load(bits, *(np.frombuffer(column, dtype=np.int64) for column in packed[7:9]))
