@@ -11,7 +11,7 @@ import numpy as np
 from stats_aggregator_api import StatsAggregationMethod
 from stats_aggregator_client.wire import INT64_MAX, Batch, Partial
 
-from .joined import Joined, Part, Source
+from .joined import Joined, Source
 from .joined_partials import JoinedPartials, PartialPart
 from .latest import Latest
 from .moments import Moments
@@ -72,7 +72,9 @@ class Accumulator:
             self._add_partials(partials)
 
     def _add_batches(self, batches: Sequence[tuple[Batch, str]]) -> None:
-        joined = Joined([self._part(batch, worker) for batch, worker in batches])
+        sources = [self._source(batch, worker) for batch, worker in batches]
+        columns = [self.series.columns(batch.series, self._cache, worker) for batch, worker in batches]
+        joined = Joined([batch for batch, _ in batches], columns, sources)
         self._grow()
         self.moments.add(joined)
         self.retained.add(joined, self.moments.num)
@@ -82,13 +84,12 @@ class Accumulator:
         if joined.finite is not None:
             self._note_not_finite(joined, batches)
 
-    def _part(self, batch: Batch, worker: str) -> Part:
+    def _source(self, batch: Batch, worker: str) -> Source:
         source = self._sources.get(batch.session)
         if source is None:
             source = Source(self._number_of(worker), split_session(batch.session))
             self._sources[batch.session] = source
-        columns = self.series.columns(batch.series, self._cache, worker)
-        return Part(columns, batch.counts, batch.values, source, batch.t_last, batch.seq)
+        return source
 
     def _add_partials(self, partials: Sequence[tuple[Partial, str]]) -> None:
         parts = []
@@ -139,13 +140,13 @@ class Accumulator:
 
     def _note_not_finite(self, joined: Joined, batches: Sequence[tuple[Batch, str]]) -> None:
         # Once a series, not a segment: a training that diverged sends NaN in every one of them.
-        segments = np.flatnonzero((joined.num < joined.counts) & ~self._is_noted[joined.series])
-        series, firsts = np.unique(joined.series[segments], return_index=True)
-        self._is_noted[series] = True
-        for segment in segments[np.sort(firsts)].tolist():
-            batch, worker = batches[joined.batch[segment]]
-            num = int(joined.counts[segment] - joined.num[segment])
-            key = self.series.keys[joined.series[segment]]
+        rows = np.flatnonzero((joined.added < joined.counts) & ~self._is_noted[joined.touched])
+        self._is_noted[joined.touched[rows]] = True
+        found = [
+            (*joined.first_not_finite(row), self.series.keys[joined.touched[row]]) for row in rows.tolist()
+        ]
+        for place, num, key in sorted(found, key=lambda first: first[0]):
+            batch, worker = batches[place]
             self._not_finite.append(NotFinite(key, worker, batch.step, num))
 
     def _note_folded(self, parts: Sequence[PartialPart], partials: Sequence[tuple[Partial, str]]) -> None:

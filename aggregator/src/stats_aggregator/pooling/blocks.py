@@ -9,7 +9,7 @@ import numpy as np
 
 from .segments import Ints
 
-_BLOCK_VALUES = 1 << 15
+BLOCK_VALUES = 1 << 15
 
 
 class Block(NamedTuple):
@@ -26,7 +26,7 @@ def blocks(ends: Ints) -> Iterator[Block]:
     """
     total, first, begin = int(ends[-1]), 0, 0
     while begin < total:
-        past = int(np.searchsorted(ends, begin + _BLOCK_VALUES, "right"))
+        past = int(np.searchsorted(ends, begin + BLOCK_VALUES, "right"))
         past = max(past, first + 1)
         end = int(ends[past - 1])
         yield Block(slice(first, past), slice(begin, end))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .bucket_counts import NUM_OCTAVES, keys_of, tops_of, zero_top
-from .segments import Floats, Ints
+from .segments import Floats, Ints, stretched
 
 _TINY_OCTAVES = (0, NUM_OCTAVES // 2)
 """Those of zero and of the least doubles, of either sign."""
@@ -43,7 +43,7 @@ class BucketTable:
         rows = None if columns is None else self._rows(series, most_cells)
         if columns is None or rows is None:
             return False
-        columns += np.repeat(rows * self._counts.shape[1], lengths)
+        columns += stretched(rows * self._counts.shape[1], lengths)
         np.add.at(self._counts.reshape(-1), columns, 1)
         return True
 

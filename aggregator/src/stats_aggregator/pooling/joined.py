@@ -1,20 +1,23 @@
 """Joined: all batches of one group for one period, as one set of columns.
 
-A segment is the run of values that one batch has for one series. Joining is what makes the engine fast: a
-group costs a fixed number of numpy calls, however many batches and series are in it.
+The values stand by series, in order of arrival, so that a group costs a fixed number of numpy calls over long
+runs, however many batches and series are in it. A segment is the part of a run that came in one batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Block, blocks
+from stats_aggregator_client.wire import Batch
+
+from .blocks import BLOCK_VALUES, Block, blocks
+from .gathered import gather
 from .order import Order
-from .segments import Floats, Ints, Segments
+from .segments import Floats, Ints, stretched
 
 
 class Source(NamedTuple):
@@ -24,45 +27,33 @@ class Source(NamedTuple):
     session: tuple[int, int]
 
 
-class Part(NamedTuple):
-    """One batch on its way into a period."""
+class Joined:
+    """What a group's batches have for each series that they touch.
 
-    columns: Ints
-    counts: bytes
-    values: bytes
-    source: Source
-    t_last: int
-    seq: int
+    `touched` are these series, ascending; the other columns but `values` and `finite` have a number for each
+    of them. `added` counts finite values; the counts of others are None where there are none.
+    """
 
-
-class Joined(Segments):
-    """The segments of a group's batches; computed once, read by every accumulator."""
-
-    def __init__(self, parts: Sequence[Part]) -> None:
-        super().__init__(np.concatenate([part.columns for part in parts]))
-        sizes = np.array([len(part.columns) for part in parts], dtype=np.int64)
-        self.values: Floats = np.frombuffer(b"".join([part.values for part in parts]), dtype="<f8")
-        self.counts: Ints = np.frombuffer(b"".join([part.counts for part in parts]), dtype="<u4").astype(
-            np.int64
-        )
-        self.batch: Ints = np.repeat(np.arange(len(parts)), sizes)
-        self._is_single = len(self.values) == len(self.counts)
-        """Whether each segment has one value: then these are what any reduction of them is."""
-        self.ends: Ints = np.cumsum(self.counts)
-        self.starts: Ints = self.ends - self.counts
-        self.worker: Ints = np.array([part.source.worker for part in parts], dtype=np.int64)
+    def __init__(self, batches: Sequence[Batch], columns: Sequence[Ints], sources: Sequence[Source]) -> None:
+        """Join batches that have values; `columns` says whose the segments of each are."""
+        self._worker = np.array([source.worker for source in sources], dtype=np.int64)
         self._order = Order.of(
-            [part.t_last for part in parts],
-            [part.source.session for part in parts],
-            [part.seq for part in parts],
+            [batch.t_last for batch in batches],
+            [source.session for source in sources],
+            [batch.seq for batch in batches],
         )
+        self.touched, self._firsts, self._batch, self._segment_counts, self.values = gather(batches, columns)
+        self._segment_ends: Ints = np.cumsum(self._segment_counts)
+        self.counts: Ints = np.add.reduceat(self._segment_counts, self._firsts)
+        self._ends: Ints = np.cumsum(self.counts)
+        self._starts: Ints = self._ends - self.counts
         self._split_finite()
 
     def _split_finite(self) -> None:
-        """Find NaN and infinities; where there are none, which one sum a segment shows, no mask is made."""
+        """Find NaN and infinities; where there are none, which one sum a series shows, no mask is made."""
         self.sums = self._summed(self.values)
         self.finite: NDArray[np.bool_] | None = None
-        self.num: Ints = self.counts
+        self.added: Ints = self.counts
         self.num_nan: Ints | None = None
         self.num_inf: Ints | None = None
         if np.isfinite(self.sums).all():
@@ -70,67 +61,65 @@ class Joined(Segments):
         finite = np.isfinite(self.values)
         if finite.all():
             return
-        # Masked, not compressed: reduceat on a segment without values would read its neighbour.
+        # Masked, not compressed: reduceat on a run without values would read its neighbour.
         self.finite = finite
-        self.num = self._reduced(np.add, finite.astype(np.int64))
-        self.num_nan = self._reduced(np.add, np.isnan(self.values).astype(np.int64))
-        self.num_inf = self.counts - self.num - self.num_nan
-        self.sums = self._summed(self.masked(self.values, 0.0))
+        self.added = _counted(finite, self._starts)
+        self.num_nan = _counted(np.isnan(self.values), self._starts)
+        self.num_inf = self.counts - self.added - self.num_nan
+        self.sums = self._summed(np.where(finite, self.values, 0.0))
 
     def _summed(self, values: Floats) -> Floats:
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite, as it should be
-            sums: Floats = self._reduced(np.add, values)
+            sums: Floats = np.add.reduceat(values, self._starts)
         return sums
 
-    def _reduced(self, reduce: np.ufunc, values: NDArray[Any]) -> NDArray[Any]:
-        """Return one number a segment, reduced from one a value."""
-        reduced: NDArray[Any] = values if self._is_single else reduce.reduceat(values, self.starts)
-        return reduced
-
-    def masked(self, values: Floats, neutral: float) -> Floats:
-        """Return one number a value, with `neutral` where the value is not finite."""
-        return values if self.finite is None else np.where(self.finite, values, neutral)
-
-    # One number a touched series.
+    @property
+    def finite_values(self) -> Floats:
+        """The values that are finite, by series."""
+        return self.values if self.finite is None else self.values[self.finite]
 
     @property
     def origin(self) -> Floats:
-        """The first finite value of each touched series; anything where it has none."""
-        origin: Floats = self.values[self._first_finite]
+        """The first finite value; anything where there is none."""
+        firsts = self._starts
+        if self.finite is not None:
+            places = np.where(self.finite, np.arange(len(self.values)), len(self.values) - 1)
+            firsts = np.minimum.reduceat(places, firsts)
+        origin: Floats = self.values[firsts]
         return origin
 
-    @property
-    def _first_finite(self) -> Ints:
-        if self.finite is None:
-            return self.starts[self.by_series[self.firsts]]
-        places = np.where(self.finite, np.arange(len(self.values)), len(self.values) - 1)
-        firsts = self._reduced(np.minimum, places)
-        found: Ints = np.minimum.reduceat(firsts[self.by_series], self.firsts)
-        return found
+    def spread(self, origin: Floats) -> tuple[Floats, Floats]:
+        """Return mean - `origin` and M2.
 
-    def spread(self, origin: Floats, added: Ints) -> tuple[Floats, Floats]:
-        """Return mean - `origin` and M2 of each touched series; it has `added` finite values here.
-
-        Segments first, each about its own mean, which are then merged as any two spreads are.
+        Long runs in pieces, each about its own mean, which are then merged as any two spreads are.
         """
-        origins = origin[self.group]
-        totals, m2 = np.empty(len(self.num)), np.zeros(len(self.num))
-        if self._is_single:
-            totals = self.masked(self.values - origins, 0.0)
-        else:
-            for block in blocks(self.ends):
-                totals[block.segments], m2[block.segments] = self._spread_in(block, origins[block.segments])
-        mean: Floats = self.per_series(np.add, totals) / np.maximum(added, 1)
-        from_mean = totals / np.maximum(self.num, 1) - mean[self.group]
-        return mean, self.per_series(np.add, m2 + self.num * (from_mean * from_mean))
+        pieces = -(-self.counts // BLOCK_VALUES)
+        owner = np.repeat(np.arange(len(pieces)), pieces)
+        firsts = np.cumsum(pieces) - pieces
+        within = np.arange(len(owner)) - firsts[owner]
+        ends = np.minimum(self._starts[owner] + (within + 1) * BLOCK_VALUES, self._ends[owner])
+        num = self.added if len(owner) == len(pieces) else self._num_in(ends)
+        totals, m2 = np.empty(len(owner)), np.empty(len(owner))
+        for block in blocks(ends):
+            some = block.segments
+            totals[some], m2[some] = self._spread_in(block, ends[some], num[some], origin[owner[some]])
+        mean: Floats = np.add.reduceat(totals, firsts) / np.maximum(self.added, 1)
+        from_mean = totals / np.maximum(num, 1) - mean[owner]
+        return mean, np.add.reduceat(m2 + num * (from_mean * from_mean), firsts)
 
-    def _spread_in(self, block: Block, origins: Floats) -> tuple[Floats, Floats]:
-        """Return, a segment, the sum of its values less the origin, and M2 about its mean."""
-        counts, starts = self.counts[block.segments], self.starts[block.segments] - block.values.start
-        from_origin = self._finite_in(block, self.values[block.values] - np.repeat(origins, counts))
+    def _num_in(self, ends: Ints) -> Ints:
+        """Return how many finite values there are up to each of `ends` from the one before."""
+        counts = np.diff(ends, prepend=0)
+        return counts if self.finite is None else _counted(self.finite, ends - counts)
+
+    def _spread_in(self, block: Block, ends: Ints, num: Ints, origins: Floats) -> tuple[Floats, Floats]:
+        """Return, a piece, the sum of its values less the origin, and M2 about its mean."""
+        counts = np.diff(ends, prepend=block.values.start)
+        starts = ends - counts - block.values.start
+        from_origin = self._finite_in(block, self.values[block.values] - stretched(origins, counts))
         totals = np.add.reduceat(from_origin, starts)
-        means = totals / np.maximum(self.num[block.segments], 1)
-        deviation = np.subtract(from_origin, np.repeat(means, counts), out=from_origin)
+        means = totals / np.maximum(num, 1)
+        deviation = np.subtract(from_origin, stretched(means, counts), out=from_origin)
         deviation = self._finite_in(block, deviation)
         np.multiply(deviation, deviation, out=deviation)
         return totals, np.add.reduceat(deviation, starts)
@@ -139,32 +128,60 @@ class Joined(Segments):
         """Return one number a value of the block, with 0 where the value is not finite."""
         return values if self.finite is None else np.where(self.finite[block.values], values, 0.0)
 
-    # One number a segment.
+    def extremes(self, reduce: np.ufunc, neutral: float) -> Floats:
+        """Return the least or greatest value; `neutral` where none is finite."""
+        masked = self.values if self.finite is None else np.where(self.finite, self.values, neutral)
+        extremes: Floats = reduce.reduceat(masked, self._starts)
+        return extremes
 
-    def extremes(self, reduce: np.ufunc, neutral: float) -> tuple[Floats, Ints]:
-        """Return the least or greatest value of each segment and who sent it; `neutral` where none is."""
-        return self._reduced(reduce, self.masked(self.values, neutral)), self.worker[self.batch]
+    def senders(self, reduce: np.ufunc, extremes: Floats) -> Ints:
+        """Return who sent these extremes first; anything where no value is finite."""
+        places = np.flatnonzero(self.values == np.repeat(extremes, self.counts))
+        firsts = np.searchsorted(places, self._starts)
+        found = places[np.minimum(firsts, len(places) - 1)] if len(places) else self._starts
+        return self._worker[self._batch[np.searchsorted(self._segment_ends, found, "right")]]
 
-    @property
-    def last(self) -> Floats:
-        """The last finite value of each segment; anything where it has none."""
-        places = self.ends - 1
+    def newest(self) -> tuple[Order, Floats]:
+        """Return the last finite value, and when and by whom it was sent; anything where there is none."""
+        ranks = self._order.ranks()[self._batch]
         if self.finite is not None:
-            places = np.where(self.finite, np.arange(len(self.values)), 0)
-            places = self._reduced(np.maximum, places)
-        last: Floats = self.values[places]
+            ranks = np.where(self._finite_in_segments() > 0, ranks, -1)
+        sizes = np.diff(self._firsts, append=len(ranks))
+        is_newest = ranks == np.repeat(np.maximum.reduceat(ranks, self._firsts), sizes)
+        newest = np.flatnonzero(is_newest)
+        segments = newest[np.searchsorted(newest, self._firsts)]
+        return self._order.take(self._batch[segments]), self._last_of(segments)
+
+    def _finite_in_segments(self) -> Ints:
+        """Return how many finite values each segment has."""
+        return self._num_in(self._segment_ends)
+
+    def _last_of(self, segments: Ints) -> Floats:
+        """Return the last finite value of these segments; anything where there is none."""
+        places = self._segment_ends - 1
+        if self.finite is not None:
+            finite = np.where(self.finite, np.arange(len(self.values)), 0)
+            places = np.maximum.reduceat(finite, self._segment_ends - self._segment_counts)
+        last: Floats = self.values[places[segments]]
         return last
-
-    def last_rank(self) -> Ints:
-        """Return the place of each segment's batch in order of time; -1 where no value is finite."""
-        return np.where(self.num > 0, self._order.ranks()[self.batch], -1)
-
-    def last_order(self, segments: Ints) -> Order:
-        """Return when, and by whom, these segments' last values were sent."""
-        return self._order.take(self.batch[segments])
 
     def latest(self, most_recent: NDArray[np.bool_]) -> tuple[Ints, Ints, Order, Floats]:
         """Return series, worker, order and value of each segment's last value where it is `most_recent`."""
-        segments = np.flatnonzero(most_recent[self.series] & (self.num > 0))
-        workers = self.worker[self.batch[segments]]
-        return self.series[segments], workers, self.last_order(segments), self.last[segments]
+        series = np.repeat(self.touched, np.diff(self._firsts, append=len(self._batch)))
+        segments = np.flatnonzero(most_recent[series] & (self._finite_in_segments() > 0))
+        batches = self._batch[segments]
+        return series[segments], self._worker[batches], self._order.take(batches), self._last_of(segments)
+
+    def first_not_finite(self, row: int) -> tuple[int, int]:
+        """Return which batch has a touched series' first value that is not finite, and how many such."""
+        assert self.finite is not None
+        first = self._starts[row] + int(self.finite[self._starts[row] : self._ends[row]].argmin())
+        segment = int(np.searchsorted(self._segment_ends, first, "right"))
+        start = self._segment_ends[segment] - self._segment_counts[segment]
+        finite = self.finite[start : self._segment_ends[segment]]
+        return int(self._batch[segment]), len(finite) - int(finite.sum())
+
+
+def _counted(chosen: NDArray[np.bool_], starts: Ints) -> Ints:
+    counts: Ints = np.add.reduceat(chosen.astype(np.int64), starts)
+    return counts

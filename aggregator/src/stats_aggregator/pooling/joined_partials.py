@@ -13,6 +13,8 @@ from .order import Order, split_session
 from .part_table import PartTable
 from .segments import Floats, Ints, Segments
 
+_NAMES: dict[np.ufunc, str] = {np.minimum: "min", np.maximum: "max"}
+
 
 class PartialPart(NamedTuple):
     """One PARTIAL on its way into a period; `sender` is the number there of its session's worker."""
@@ -22,66 +24,73 @@ class PartialPart(NamedTuple):
     sender: int
 
 
-class JoinedPartials(Segments):
-    """The segments of a group's PARTIALs, as Joined has those of its batches."""
+class JoinedPartials:
+    """What a group's PARTIALs have for each series that they touch, as Joined has it of batches."""
 
     def __init__(self, parts: Sequence[PartialPart], number_of: Callable[[str], int]) -> None:
         """`number_of` gives the number in the period of a worker by name."""
-        super().__init__(np.concatenate([part.columns for part in parts]))
+        self._segments = Segments(np.concatenate([part.columns for part in parts]))
         self._parts = parts
         self._number_of = number_of
         tables = [part.table for part in parts]
-        self.num: Ints = np.concatenate([table.num for table in tables])
-        self.num_nan: Ints = np.concatenate([table.num_nan for table in tables])
-        self.num_inf: Ints = np.concatenate([table.num_inf for table in tables])
+        self._num: Ints = np.concatenate([table.num for table in tables])
         self._origin = self._floats("origin")
         self._mean_from_origin = self._floats("mean_from_origin")
         self._m2 = self._floats("m2")
-        self.sums = self._floats("sum")
-        self.last = self._floats("last")
         orders = [order for table in tables for order in table.last_order]
         self._order = _order_of(orders)
         self.num_values = sum(table.num_values for table in tables)
+        self.touched = self._segments.touched
+        per_series = self._segments.per_series
+        self.added: Ints = per_series(np.add, self._num)
+        self.num_nan: Ints = per_series(np.add, np.concatenate([table.num_nan for table in tables]))
+        self.num_inf: Ints = per_series(np.add, np.concatenate([table.num_inf for table in tables]))
+        with np.errstate(over="ignore"):  # what overflows is infinite, as it should be
+            self.sums: Floats = per_series(np.add, self._floats("sum"))
 
     def _floats(self, name: str) -> Floats:
         column: Floats = np.concatenate([getattr(part.table, name) for part in self._parts])
-        return np.where(self.num > 0, column, 0.0)
-
-    # One number a touched series.
+        return np.where(self._num > 0, column, 0.0)
 
     @property
     def origin(self) -> Floats:
-        """The origin of each touched series' first segment with a finite value; anything without one."""
-        return self._origin[self.winner(self.num > 0)]
+        """The origin of each series' first segment with a finite value; anything without one."""
+        return self._origin[self._segments.winner(self._num > 0)]
 
-    def spread(self, origin: Floats, added: Ints) -> tuple[Floats, Floats]:
-        """Return mean - `origin` and M2 of each touched series; it has `added` finite values here."""
-        means = (self._origin - origin[self.group]) + self._mean_from_origin
-        means = np.where(self.num > 0, means, 0.0)
-        mean: Floats = self.per_series(np.add, self.num * means) / np.maximum(added, 1)
-        deviation = np.where(self.num > 0, means - mean[self.group], 0.0)
-        return mean, self.per_series(np.add, self._m2 + self.num * deviation * deviation)
+    def spread(self, origin: Floats) -> tuple[Floats, Floats]:
+        """Return mean - `origin` and M2."""
+        group, per_series = self._segments.group, self._segments.per_series
+        means = (self._origin - origin[group]) + self._mean_from_origin
+        means = np.where(self._num > 0, means, 0.0)
+        mean: Floats = per_series(np.add, self._num * means) / np.maximum(self.added, 1)
+        deviation = np.where(self._num > 0, means - mean[group], 0.0)
+        return mean, per_series(np.add, self._m2 + self._num * deviation * deviation)
 
-    # One number a segment.
+    def extremes(self, reduce: np.ufunc, neutral: float) -> Floats:
+        """Return the least or greatest value; `neutral` where none is finite."""
+        extremes: Floats = self._segments.per_series(reduce, self._extremes_told(reduce, neutral))
+        return extremes
 
-    def extremes(self, reduce: np.ufunc, neutral: float) -> tuple[Floats, Ints]:
-        """Return the least or greatest value of each segment and who sent it; `neutral` where none is."""
-        name = "min" if reduce is np.minimum else "max"
-        extremes = np.where(self.num > 0, self._floats(name), neutral)
-        return extremes, np.concatenate([self._workers(part, f"{name}_worker") for part in self._parts])
+    def senders(self, reduce: np.ufunc, extremes: Floats) -> Ints:
+        """Return who sent these extremes first; anything where no value is finite."""
+        has_it = self._extremes_told(reduce, np.nan) == extremes[self._segments.group]
+        workers = np.concatenate([self._workers(part, f"{_NAMES[reduce]}_worker") for part in self._parts])
+        return workers[self._segments.winner(has_it)]
+
+    def _extremes_told(self, reduce: np.ufunc, neutral: float) -> Floats:
+        return np.where(self._num > 0, self._floats(_NAMES[reduce]), neutral)
 
     def _workers(self, part: PartialPart, name: str) -> Ints:
         workers: Sequence[str | None] = getattr(part.table, name)
         numbers = [part.sender if worker is None else self._number_of(worker) for worker in workers]
         return np.array(numbers, dtype=np.int64)
 
-    def last_rank(self) -> Ints:
-        """Return the place of each segment's last value in order; -1 where no value is finite."""
-        return np.where(self.num > 0, self._order.ranks(), -1)
-
-    def last_order(self, segments: Ints) -> Order:
-        """Return when, and by whom, these segments' last values were sent."""
-        return self._order.take(segments)
+    def newest(self) -> tuple[Order, Floats]:
+        """Return the last finite value, and when and by whom it was sent; anything where there is none."""
+        rank = np.where(self._num > 0, self._order.ranks(), -1)
+        newest = self._segments.per_series(np.maximum, rank)
+        segments = self._segments.winner(rank == newest[self._segments.group])
+        return self._order.take(segments), self._floats("last")[segments]
 
     def latest(self, most_recent: NDArray[np.bool_]) -> tuple[Ints, Ints, Order, Floats]:
         """Return series, worker, order and value of the latest value of each worker where `most_recent`.

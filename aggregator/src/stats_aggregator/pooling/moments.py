@@ -81,11 +81,10 @@ class Moments:
         self._add_last(joined)
 
     def _add_spread(self, joined: Joined | JoinedPartials) -> None:
-        rows = joined.touched
-        added = joined.per_series(np.add, joined.num)
+        rows, added = joined.touched, joined.added
         had = self.num[rows]
         self.origin[rows] = np.where((had == 0) & (added > 0), joined.origin, self.origin[rows])
-        mean, m2 = joined.spread(self.origin[rows], added)
+        mean, m2 = joined.spread(self.origin[rows])
         both = np.maximum(had + added, 1)
         delta = mean - self.mean_from_origin[rows]
         # Without a finite value there is no mean to merge, and `added` of 0 leaves everything as it was.
@@ -93,12 +92,11 @@ class Moments:
         self.m2[rows] += m2 + np.where(added > 0, delta * delta * (had * (added / both)), 0.0)
         self.num[rows] += added
         if joined.num_nan is not None and joined.num_inf is not None:
-            self.num_nan[rows] += joined.per_series(np.add, joined.num_nan)
-            self.num_inf[rows] += joined.per_series(np.add, joined.num_inf)
+            self.num_nan[rows] += joined.num_nan
+            self.num_inf[rows] += joined.num_inf
 
     def _add_sum(self, joined: Joined | JoinedPartials) -> None:
-        rows = joined.touched
-        added = joined.per_series(np.add, joined.sums)
+        rows, added = joined.touched, joined.sums
         had = self.sum[rows]
         total = had + added
         larger = np.abs(had) >= np.abs(added)
@@ -109,23 +107,17 @@ class Moments:
         rows = joined.touched
         for name, reduce, neutral in (("min", np.minimum, np.inf), ("max", np.maximum, -np.inf)):
             column, workers = getattr(self, name), getattr(self, f"{name}_worker")
-            per_segment, senders = joined.extremes(reduce, neutral)
-            extreme = joined.per_series(reduce, per_segment)
-            better = reduce(extreme, column[rows]) != column[rows]
-            if not better.any():  # most often: extremes are rare
-                continue
-            segment = joined.winner(per_segment == extreme[joined.group])
-            column[rows] = np.where(better, extreme, column[rows])
-            workers[rows] = np.where(better, senders[segment], workers[rows])
+            extremes = joined.extremes(reduce, neutral)
+            better = reduce(extremes, column[rows]) != column[rows]
+            if better.any():  # extremes are rare
+                column[rows] = np.where(better, extremes, column[rows])
+                workers[rows] = np.where(better, joined.senders(reduce, extremes), workers[rows])
 
     def _add_last(self, joined: Joined | JoinedPartials) -> None:
         rows = joined.touched
-        rank = joined.last_rank()
-        newest = joined.per_series(np.maximum, rank)
-        segment = joined.winner(rank == newest[joined.group])
-        order = joined.last_order(segment)
-        later = order.after(self.last_order(rows)) & (newest >= 0)
-        self.last[rows] = np.where(later, joined.last[segment], self.last[rows])
+        order, last = joined.newest()
+        later = order.after(self.last_order(rows)) & (joined.added > 0)
+        self.last[rows] = np.where(later, last, self.last[rows])
         for name, column in zip(_LAST_ORDER, order, strict=True):
             getattr(self, name)[rows] = np.where(later, column, getattr(self, name)[rows])
 

@@ -80,9 +80,8 @@ class Retained:
 
     def add(self, joined: Joined, num: Ints) -> None:
         """Add a group's finite values; `num` is the count of each series with this group."""
-        values = joined.values if joined.finite is None else joined.values[joined.finite]
-        chunk = Chunk(joined.series, joined.num, values)
-        fate = self._fate[joined.series]
+        chunk = Chunk(joined.touched, joined.added, joined.finite_values)
+        fate = self._fate[joined.touched]
         if fate.any():
             self._wait(chunk.only(fate == _BUCKETS))
             chunk = chunk.only(fate == _KEEP)
@@ -90,7 +89,7 @@ class Retained:
             self._keep(chunk)
         rows = joined.touched
         self._give_up(rows[num[rows] > self._retain_values], num)
-        self._sort_out(_SORTED_PER_VALUE * len(values))
+        self._sort_out(_SORTED_PER_VALUE * len(joined.values))
 
     def merge(self, joined: JoinedPartials, num: Ints) -> None:
         """Add the buckets of a group's PARTIALs; `num` is the count of each series before them."""
@@ -98,7 +97,7 @@ class Retained:
         series, keys, counts = joined.buckets(self.buckets.mantissa_bits)
         wanted = self._fate[series] != _NEITHER
         self.buckets.add_counts(series[wanted], keys[wanted], counts[wanted])
-        self._give_up(joined.touched[joined.per_series(np.add, joined.num) > 0], num)
+        self._give_up(joined.touched[joined.added > 0], num)
         self._sort_out(_SORTED_PER_VALUE * len(series))
 
     def fold(self, mantissa_bits: int) -> None:

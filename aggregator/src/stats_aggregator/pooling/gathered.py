@@ -1,0 +1,73 @@
+"""Gathered: the values of a group's batches brought together by series, each in order of arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from stats_aggregator_client.wire import Batch
+
+from .segments import Floats, Ints, Segments
+
+_LONG_BYTES = 8 * 256
+"""Segments of so many bytes are copied one by one; of shorter ones, all values by their places."""
+
+
+class Gathered(NamedTuple):
+    """Values by series, in segments, each of which came in one batch.
+
+    `touched` are the series, ascending, and `firsts` the first segment of each. `batch` says of each segment
+    in which batch it came, and `counts` how many values it has.
+    """
+
+    touched: Ints
+    firsts: Ints
+    batch: Ints
+    counts: Ints
+    values: Floats
+
+
+def gather(batches: Sequence[Batch], columns: Sequence[Ints]) -> Gathered:
+    """Bring together batches that have values; `columns` says whose the segments of each are."""
+    counts = np.frombuffer(b"".join([batch.counts for batch in batches]), dtype="<u4").astype(np.int64)
+    num, series = len(batches), columns[0]
+    in_step = all(each is series for each in columns) and bool((series[1:] > series[:-1]).all())
+    if in_step:
+        # Workers that run the same code send the same keys: no need to sort.
+        width = len(series)
+        by_series = np.arange(num * width).reshape(num, width).T.reshape(-1)
+        touched, firsts, batch = series, np.arange(width) * num, np.tile(np.arange(num), width)
+    else:
+        segments = Segments(np.concatenate(columns))
+        by_series, touched, firsts = segments.by_series, segments.touched, segments.firsts
+        sizes = np.array([len(each) for each in columns], dtype=np.int64)
+        batch = np.repeat(np.arange(num), sizes)[by_series]
+    if sum(len(each.values) for each in batches) >= _LONG_BYTES * len(counts):
+        pieces = list(_pieces(batches, counts.tolist()))
+        values = np.concatenate([pieces[segment] for segment in by_series.tolist()])
+    else:
+        values = np.frombuffer(b"".join([each.values for each in batches]), dtype="<f8")
+        if in_step and (counts == counts[0]).all():
+            values = values.reshape(num, len(touched), -1).transpose(1, 0, 2).reshape(-1)
+        else:
+            values = values[_places(counts, by_series)]
+    return Gathered(touched, firsts, batch, counts[by_series], values)
+
+
+def _pieces(batches: Sequence[Batch], counts: Sequence[int]) -> Iterator[Floats]:
+    """Yield the values of each segment, in order of arrival."""
+    left = iter(counts)
+    for batch in batches:
+        values, end = np.frombuffer(batch.values, dtype="<f8"), 0
+        while end < len(values):
+            start, end = end, end + next(left)
+            yield values[start:end]
+
+
+def _places(counts: Ints, order: Ints) -> Ints:
+    """Return where each value of segments of these lengths stands, with the segments in another order."""
+    in_order, starts = counts[order], np.cumsum(counts) - counts
+    shifts = starts[order] - (np.cumsum(in_order) - in_order)
+    return np.repeat(shifts, in_order) + np.arange(int(counts.sum()))
