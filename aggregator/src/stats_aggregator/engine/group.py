@@ -62,9 +62,12 @@ class Group:
         """Take a batch or PARTIAL into its period."""
         part = self._part
         part.entries.append(entry)
-        part.contributions.setdefault(period.key, (period, []))[1].append((message, worker))
+        found = part.contributions.get(period.key)
+        if found is None:
+            found = part.contributions[period.key] = (period, [])
+            self.pins.add(period.key)
+        found[1].append((message, worker))
         self.shown.append((period, entry.frame))
-        self.pins.add(period.key)
 
     def add_control(self, entry: Entry, period: OpenPeriod | None) -> None:
         """Take a WRITE or REWIND, which the journal keeps as long as the open period."""

@@ -117,7 +117,7 @@ class Category:
         width = self.window_ns
         start = t_last - t_last % width
         found = self.windows.get((start, width))
-        if found is not None:
+        if found is not None:  # most often
             return found, start, False
         current = now_ns - now_ns % width
         is_far = start + width <= self.closed_through_ns or start > current + width

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .bucket_counts import NUM_OCTAVES, keys_of, tops_of, zero_top
-from .segments import Floats, Ints, stretched
+from .segments import Floats, Ints, distinct, stretched
 
 _TINY_OCTAVES = (0, NUM_OCTAVES // 2)
 """Those of zero and of the least doubles, of either sign."""
@@ -57,7 +57,7 @@ class BucketTable:
             columns: Ints = tops + self._to_column[octaves]
             if columns.min() >= 0:
                 return columns
-            new = np.unique(octaves[columns < 0]).tolist()
+            new = distinct(octaves[columns < 0]).tolist()
             if not self._looks_for_zeros and any(octave in _TINY_OCTAVES for octave in new):
                 self._looks_for_zeros = True  # zero has a bucket of its own
                 continue
@@ -76,7 +76,7 @@ class BucketTable:
         rows: Ints = self._row_of[series]
         if rows.min() >= 0:
             return rows
-        new = np.unique(series[rows < 0])
+        new = distinct(series[rows < 0])
         if not self._make_room(len(self._series) + len(new), len(self._octaves), most_cells):
             return None
         self._row_of[new] = np.arange(len(self._series), len(self._series) + len(new))

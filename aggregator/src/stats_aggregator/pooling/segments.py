@@ -18,6 +18,11 @@ def run_starts(column: Ints) -> Ints:
     return np.flatnonzero(np.concatenate([[True], column[1:] != column[:-1]]))
 
 
+def distinct(numbers: Ints) -> Ints:
+    """Return which numbers there are, ascending; none is negative."""
+    return np.flatnonzero(np.bincount(numbers))  # np.unique imports a megabyte when it is called first
+
+
 def stretched(numbers: NDArray[Any], counts: Ints) -> NDArray[Any]:
     """Return each number so many times; one alone stands for all."""
     return numbers if len(numbers) == 1 else np.repeat(numbers, counts)

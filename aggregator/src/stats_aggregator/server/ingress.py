@@ -18,6 +18,7 @@ _GROUP_BYTES = 8 << 20
 _HIGH_WATER_MESSAGES = 64
 _SMALL_MESSAGES, _SMALL_BYTES = 32, 256 << 10
 _GATHER_NS = 25_000_000
+_DONTWAIT, _MORE = int(zmq.DONTWAIT), int(zmq.DONTWAIT | zmq.SNDMORE)
 
 Received = tuple[bytes, bytes]
 
@@ -100,14 +101,14 @@ class Ingress:
         began_ns = time.monotonic_ns()
         for num in range(_GROUP_MESSAGES):
             try:
-                peer = receive(zmq.DONTWAIT)
+                peer = receive(_DONTWAIT)
             except zmq.Again:
                 self.is_idle = True
                 is_small = 0 < num < _SMALL_MESSAGES and size_bytes < _SMALL_BYTES
                 self._next_ns = began_ns + _GATHER_NS if is_small else 0
                 return
             # A message comes whole: who sent it, and at least one frame. recv_multipart takes twice as long.
-            frame = receive(zmq.DONTWAIT, copy=False)
+            frame = receive(_DONTWAIT, copy=False)
             if frame.more:
                 self._socket.recv_multipart(zmq.DONTWAIT)
                 self.dropped += 1
@@ -119,10 +120,13 @@ class Ingress:
 
     def send(self, replies: Iterable[Received]) -> None:
         """Send replies; those to workers that are gone, or too slow to read, are dropped by the socket."""
-        for reply in replies:
+        send = self._socket.send
+        for peer, frame in replies:
             failpoints.reach("engine.reply.before")
             try:
-                self._socket.send_multipart(reply, zmq.DONTWAIT)
+                # Where the first frame goes the second does too. send_multipart takes twice as long.
+                send(peer, _MORE)
+                send(frame, _DONTWAIT)
             except zmq.ZMQError:
                 continue  # a later ACK says the same
             failpoints.reach("engine.reply.after")
