@@ -81,9 +81,10 @@ class Moments:
         self._add_last(joined)
 
     def _add_spread(self, joined: Joined | JoinedPartials) -> None:
-        rows, added = joined.touched, joined.added
+        rows, added = _rows(joined.touched), joined.added
         had = self.num[rows]
-        self.origin[rows] = np.where((had == 0) & (added > 0), joined.origin, self.origin[rows])
+        if not had.all():
+            self.origin[rows] = np.where((had == 0) & (added > 0), joined.origin, self.origin[rows])
         mean, m2 = joined.spread(self.origin[rows])
         both = np.maximum(had + added, 1)
         delta = mean - self.mean_from_origin[rows]
@@ -96,7 +97,7 @@ class Moments:
             self.num_inf[rows] += joined.num_inf
 
     def _add_sum(self, joined: Joined | JoinedPartials) -> None:
-        rows, added = joined.touched, joined.sums
+        rows, added = _rows(joined.touched), joined.sums
         had = self.sum[rows]
         total = had + added
         larger = np.abs(had) >= np.abs(added)
@@ -104,7 +105,7 @@ class Moments:
         self.sum[rows] = total
 
     def _add_extremes(self, joined: Joined | JoinedPartials) -> None:
-        rows = joined.touched
+        rows = _rows(joined.touched)
         for name, reduce, neutral in (("min", np.minimum, np.inf), ("max", np.maximum, -np.inf)):
             column, workers = getattr(self, name), getattr(self, f"{name}_worker")
             extremes = joined.extremes(reduce, neutral)
@@ -114,14 +115,14 @@ class Moments:
                 workers[rows] = np.where(better, joined.senders(reduce, extremes), workers[rows])
 
     def _add_last(self, joined: Joined | JoinedPartials) -> None:
-        rows = joined.touched
+        rows = _rows(joined.touched)
         order, last = joined.newest()
         later = order.after(self.last_order(rows)) & (joined.added > 0)
         self.last[rows] = np.where(later, last, self.last[rows])
         for name, column in zip(_LAST_ORDER, order, strict=True):
             getattr(self, name)[rows] = np.where(later, column, getattr(self, name)[rows])
 
-    def last_order(self, rows: Ints) -> Order:
+    def last_order(self, rows: Ints | slice) -> Order:
         """Return when, and by whom, `last` of these rows was sent."""
         return Order(*(getattr(self, name)[rows] for name in _LAST_ORDER))
 
@@ -139,3 +140,8 @@ class Moments:
         for (name, (kind, _)), packed in zip(_COLUMNS.items(), dumped, strict=True):
             rows = np.frombuffer(packed, dtype=kind)
             getattr(self, name)[: len(rows)] = rows
+
+
+def _rows(touched: Ints) -> Ints | slice:
+    """Return where these series stand, ascending; of all the first ones nothing is copied then."""
+    return slice(len(touched)) if touched[-1] == len(touched) - 1 else touched
