@@ -52,6 +52,29 @@ def test_a_pool_that_is_closed_and_joined_delivers_all(method: str, monkeypatch:
         assert sorted(peer.stored.values("c")["k"]) == sorted([float(value) for value in range(100)] * 10)
 
 
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_children_of_a_client_that_is_older_than_multiprocessing_deliver(method: str) -> None:
+    script = (
+        "import sys\n"
+        "from tests.worker_client.children import report\n"
+        "report(sys.argv[1], 'parent', 10)\n"
+        "assert 'multiprocessing' not in sys.modules\n"
+        "import multiprocessing\n"
+        "context = multiprocessing.get_context(sys.argv[2])\n"
+        "child = context.Process(target=report, args=(sys.argv[1], 'c', 1000))\n"
+        "child.start()\n"
+        "child.join(60)\n"
+        "assert child.exitcode == 0\n"
+    )
+    with Peer() as peer:
+        command = [sys.executable, "-c", script, peer.address, method]
+        subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=60)
+        assert len(peer.stored.values("parent")["k"]) == 10
+        assert peer.stored.values("c") == {"k": [float(value) for value in range(1000)]}
+        assert {hello.worker.rpartition("Process")[2] for hello in peer.hellos} == {"", "-1"}
+        assert peer.byes == 2
+
+
 def test_a_script_that_just_ends_delivers_all() -> None:
     script = (
         "from stats_aggregator_client import StatsReporter\n"

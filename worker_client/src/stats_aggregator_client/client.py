@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import socket
 from types import TracebackType
@@ -16,6 +15,7 @@ from .clock import Clock
 from .complaints import LOGGER, Complaints
 from .counts import Counts
 from .hooks import PROCESS
+from .multiprocess import process_name
 from .null import NullBuffer
 from .outbox import Outbox
 from .reporter import StatsReporter
@@ -71,7 +71,7 @@ class StatsClient:
             close_timeout_s=close_timeout_s,
         )
         self._worker = self._settings.worker or naming.default_worker(os.environ)
-        self._process_name = multiprocessing.current_process().name
+        self._process_name = process_name()
         self._forked = self._closed = False
         self._buffers: dict[str, CategoryBuffer] = {}
         self._sender: Sender | None = None
@@ -197,7 +197,7 @@ class StatsClient:
             _of_parents.append(self._sender)
             self._sender = None
         self._worker, self._forked = self._wished_worker(), True
-        self._process_name = multiprocessing.current_process().name
+        self._process_name = process_name()
         self._make_outbox()
         for buffer in self._buffers.values():
             buffer.move_to(self._outbox)

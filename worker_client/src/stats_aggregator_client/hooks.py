@@ -5,9 +5,9 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from multiprocessing import util
 from typing import Protocol
 
+from . import multiprocess
 from .naming import new_id
 
 
@@ -42,13 +42,12 @@ class Process:
     def arm(self) -> None:
         """Have all clients finish when this process ends; called at the first use in a process.
 
-        atexit does not run in children of multiprocessing, and what was registered with Finalize before
-        their start is cleared there: hence both, and not before the first use.
+        Not before: children of multiprocessing begin by clearing what was registered with it.
         """
         if not self._at_exit:
             self._at_exit = True
             atexit.register(self._finish)
-            util.Finalize(None, self._finish, exitpriority=100)
+            multiprocess.call_at_end(self._finish)
 
     def after_fork_in_child(self) -> None:
         """Be another process."""

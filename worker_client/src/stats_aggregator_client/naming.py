@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import socket
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from stats_aggregator_api.names import MAX_NAME_BYTES, UNSEEN
+
+from .multiprocess import process_name
 
 
 class Identity(NamedTuple):
@@ -31,7 +32,7 @@ def default_worker(environment: Mapping[str, str]) -> str:
     The host, and the rank that a launcher gave (`SLURM_PROCID` or `RANK`), else the name of the process.
     """
     rank = environment.get("SLURM_PROCID") or environment.get("RANK")
-    return _allowed(f"{socket.gethostname()}-{rank or multiprocessing.current_process().name}")
+    return _allowed(f"{socket.gethostname()}-{rank or process_name()}")
 
 
 def child_worker(worker: str, parent_process_name: str) -> str:
@@ -39,7 +40,7 @@ def child_worker(worker: str, parent_process_name: str) -> str:
 
     The suffix is the child's process name, or its process id where nobody gave it a name of its own.
     """
-    name = multiprocessing.current_process().name
+    name = process_name()
     suffix = str(os.getpid()) if name == parent_process_name else name
     room = MAX_NAME_BYTES - len(suffix.encode("utf-8", "replace")) - 1
     return _allowed(f"{worker.encode()[:room].decode('utf-8', 'ignore')}-{suffix}")
