@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
-
-@dataclass(slots=True)
 class Counts:
     """Running totals of one client in one process; `StatsClient.statistics()` shows them frozen."""
 
-    added: int = 0
-    folded: int = 0
-    sent: int = 0
-    acked: int = 0
-    lost: int = 0
-    uncertain: int = 0
-    rejected: int = 0
-    not_numbers: int = 0
-    bad_names: int = 0
-    bad_calls: int = 0
-    after_close: int = 0
-    notes_lost: int = 0
-    notes_uncertain: int = 0
-    steps_uncertain: int = 0
-    batches_acked: int = 0
-    batches_resent: int = 0
-    connections: int = 0
+    added = 0
+    folded = 0
+    sent = 0
+    acked = 0
+    lost = 0
+    uncertain = 0
+    rejected = 0
+    not_numbers = 0
+    bad_names = 0
+    bad_calls = 0
+    after_close = 0
+    notes_lost = 0
+    notes_uncertain = 0
+    steps_uncertain = 0
+    batches_acked = 0
+    batches_resent = 0
+    connections = 0
 
     @property
     def not_delivered(self) -> int:

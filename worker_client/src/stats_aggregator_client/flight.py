@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 from .counts import Counts
-from .lane import Lane, Note, Taken
+from .lane import Note, Taken
 from .wire import Kind
 
 MIN_CREDIT_BYTES = 10_000
 """What a daemon promises each session at least, unless it takes nothing new at all."""
 
 
-@dataclass(slots=True, eq=False)
 class Sent:
-    """One frame, frozen until it is acknowledged, and what it answers for."""
+    """One frame, frozen until it is acknowledged, and what it answers for: what was taken to make it."""
 
-    seq: int
-    frame: bytes
-    lane: Lane
-    values: int
-    lost: int
-    uncertain: int
-    step: int | None
-    steps: int
-    note: Note | None
-    sent_ns: int = 0
-    rejected: bool = False
+    __slots__ = (
+        "frame", "lane", "lost", "note", "rejected", "sent_ns", "seq", "step", "steps", "uncertain", "values"
+    )  # fmt: skip
 
-    @classmethod
-    def of(cls, seq: int, frame: bytes, taken: Taken) -> Sent:
-        """Return the frame that was made of what was taken."""
-        lane, item, owed = taken
+    def __init__(self, seq: int, frame: bytes, taken: Taken) -> None:
+        self.seq = seq
+        self.frame = frame
+        self.sent_ns = 0
+        self.rejected = False
+        self.lane, item, owed = taken
+        self.note = item if isinstance(item, Note) else None
         if isinstance(item, Note):
-            return cls(seq, frame, lane, 0, 0, 0, None, 0, item)
-        step = owed.step if item.step is None else item.step
-        steps = owed.steps + item.steps
-        return cls(seq, frame, lane, item.num_values, owed.lost, owed.uncertain, step, steps, None)
+            self.values = self.lost = self.uncertain = self.steps = 0
+            self.step: int | None = None
+        else:
+            self.values, self.lost, self.uncertain = item.num_values, owed.lost, owed.uncertain
+            self.step = owed.step if item.step is None else item.step
+            self.steps = owed.steps + item.steps
 
     def give_up(self, counts: Counts) -> None:
         """Nobody can tell whether it was counted: its lane owes to say so, and its latest step again."""

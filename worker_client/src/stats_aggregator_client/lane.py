@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -42,11 +41,10 @@ class Rung(IntEnum):
     """Buckets lose a bit of mantissa."""
 
 
-@dataclass(slots=True)
 class Cursor:
     """How far a rung has come in a lane; `again` is where its next pass has to begin, if there is one."""
 
-    position: int = 0
+    position = 0
     again: int | None = None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Mapping, Set
 from enum import Enum
@@ -38,8 +37,10 @@ class _Plainer:
         return self._compound(value, depth + 1)
 
     def _compound(self, value: Any, depth: int) -> Any:
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        if hasattr(type(value), "__dataclass_fields__"):
+            from dataclasses import fields  # who has one has imported it; it is heavy for those who have none
+
+            value = {field.name: getattr(value, field.name) for field in fields(value)}
         elif _is_namespace(value):
             value = vars(value)
         elif isinstance(value, tuple) and hasattr(value, "_fields"):

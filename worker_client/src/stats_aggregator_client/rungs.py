@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .chunk import Chunk
 from .fold import Fold
@@ -14,8 +14,7 @@ from .wire import Kind
 SameWindow = Callable[[int, int], bool]
 
 
-@dataclass(slots=True)
-class Job:
+class Job(NamedTuple):
     """Work on the items of `lane.pressed` at `places`: what it makes takes the first place, the others go.
 
     Without work all of them go. It is off once the lane's `heads` have moved.

@@ -177,7 +177,7 @@ class Session:
         except Exception:
             self._outbox.give_up(taken)
             raise
-        flight.launch(Sent.of(flight.next_seq, frame, taken))
+        flight.launch(Sent(flight.next_seq, frame, taken))
         self._outbox.unacked_bytes = flight.unacked_bytes
         return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stats_aggregator_api import name_fault
 
@@ -23,8 +23,7 @@ _ADDRESS_RIGHT = (
 _TCP = re.compile(r"tcp://(\[[0-9a-fA-F:.%\w]+\]|[\w.-]+):([0-9]{1,5})")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What one client was told, all of it valid. `worker` and `run` are None where they were not given."""
 
     address: str

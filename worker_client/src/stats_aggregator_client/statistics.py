@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class ClientStatistics:
+class ClientStatistics(NamedTuple):
     """One look at a client; counts are of this process since its start or fork.
 
     `values_added` is `values_acked + values_lost + values_uncertain + values_rejected + values_pending`.
