@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stats_aggregator_api import Buckets
-from stats_aggregator_api.buckets import bucket_key, bucket_limits, bucket_middle, coarser_key, relative_error
+from stats_aggregator_api.bucket import bucket_key, bucket_limits, bucket_middle, coarser_key, relative_error
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 normal = finite.filter(lambda value: abs(value) >= 2.0**-1022)

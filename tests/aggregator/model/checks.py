@@ -13,7 +13,7 @@ from stats_aggregator.journal.decisions import Closed, Opened
 from stats_aggregator.periods.periods import PeriodKey
 from stats_aggregator.store.store import period_id
 from stats_aggregator_api import PeriodSummaries, StatSummary
-from stats_aggregator_api.buckets import bucket_key
+from stats_aggregator_api.bucket import bucket_key
 from stats_aggregator_client.wire import Partial, Property, Rewind, Write
 from tests.aggregator.model.ledger import Ledger, Placed
 from tests.aggregator.model.site import Site

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stats_aggregator.pooling.bucket_counts import sorted_counts
 from stats_aggregator.pooling.bucket_table import BucketTable
 from stats_aggregator.pooling.bucketing import Buckets
-from stats_aggregator_api.buckets import bucket_key
+from stats_aggregator_api.bucket import bucket_key
 
 finite = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=True)
 EDGES = [0.0, -0.0, 5e-324, -5e-324, 2.0**-1022, 2.0**-1022 - 5e-324, 1.7976931348623157e308]

@@ -13,7 +13,7 @@ from itertools import repeat
 from operator import rshift
 from typing import Any
 
-from stats_aggregator_api.buckets import MANTISSA_BITS, coarser_key
+from stats_aggregator_api.bucket import MANTISSA_BITS, coarser_key
 
 from .numeric import numpy_for
 

@@ -10,7 +10,7 @@ import math
 from array import array
 from collections.abc import Generator
 
-from stats_aggregator_api.buckets import MANTISSA_BITS
+from stats_aggregator_api.bucket import MANTISSA_BITS
 
 from .buckets import add_buckets, count_buckets
 from .chunk import VALUE_BYTES, Chunk, join

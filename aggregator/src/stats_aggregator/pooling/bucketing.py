@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stats_aggregator_api.buckets import MANTISSA_BITS
+from stats_aggregator_api.bucket import MANTISSA_BITS
 
 from .blocks import blocks
 from .bucket_counts import sorted_counts

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stats_aggregator_api.buckets import MANTISSA_BITS
+from stats_aggregator_api.bucket import MANTISSA_BITS
 from stats_aggregator_client.wire import (
     ID_BYTES,
     INT64_MAX,

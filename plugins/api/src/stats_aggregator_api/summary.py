@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .aggregation import StatsAggregationMethod
-from .buckets import Buckets, bucket_limits, relative_error
+from .bucket import bucket_limits, relative_error
+from .buckets import Buckets
 from .values import Values
 
 

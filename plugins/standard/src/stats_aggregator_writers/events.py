@@ -9,7 +9,7 @@ from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_
 from tensorboard.plugins.text import metadata as text_metadata
 
 from stats_aggregator_api import Period, StatsAggregationMethod, StatSummary
-from stats_aggregator_api.buckets import bucket_limits
+from stats_aggregator_api.bucket import bucket_limits
 
 from .fields import HIDDEN_KEYS
 

@@ -9,7 +9,7 @@ from typing import Any
 import wandb
 
 from stats_aggregator_api import Period, StatsAggregationMethod, StatSummary, path_part
-from stats_aggregator_api.buckets import bucket_limits
+from stats_aggregator_api.bucket import bucket_limits
 from stats_aggregator_writers.fields import HIDDEN_KEYS, SERIES_FIELDS, series_fields
 
 _NO_FIGURES = {"aggregation", "value", "exact", "percentile_error", "min_worker", "max_worker"}
