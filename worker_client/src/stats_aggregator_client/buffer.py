@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, TypeVar
 
-from stats_aggregator_api import StatsAggregationMethod, StatSummary, name_fault
+from stats_aggregator_api import StatsAggregationMethod, name_fault
 
 from .arguments import to_aggregation, to_property, to_step
 from .chunk import Chunk, Name
@@ -19,7 +19,6 @@ from .increments import Increments
 from .lane import Note
 from .outbox import Outbox
 from .steps import Steps
-from .summary import summarize
 from .wire import Closing, Kind
 
 _METHOD = StatsAggregationMethod.__name__
@@ -239,13 +238,13 @@ class CategoryBuffer:
         self.columns.retire(MAX_COLUMNS, MAX_IDLE_CUTS)
         self._outbox.history.trim(self.columns)
 
-    def summary(self, key: str) -> StatSummary:
-        """Return the summary of this worker's own values of `key` since the last WRITE."""
+    def own_values(self, key: str) -> tuple[array[float], StatsAggregationMethod]:
+        """Return this worker's own values of `key` since the last WRITE, and how they are aggregated."""
         with self._door.lock:
             # Only a look: where a signal handler asks, its thread may be in the middle of anything.
             values, aggregation = self.columns.look(key)
             limit = self._outbox.history.limit()
-        return summarize(values[-limit:], aggregation)
+        return values[-limit:], aggregation
 
     def _put(self, group: list[Column], first_ns: int, last_ns: int, *, moves_step: bool) -> None:
         series = tuple([column.name for column in group])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
 from contextlib import nullcontext
 from typing import Any
 
-from stats_aggregator_api import StatsAggregationMethod, StatSummary
+from stats_aggregator_api import StatsAggregationMethod
 
 from .columns import NullPlaces
 from .increments import Increments
 from .steps import Steps
-from .summary import summarize
 
 
 class NullBuffer:
@@ -45,6 +45,6 @@ class NullBuffer:
     def rewind(self, step: Any) -> None:
         """Do nothing."""
 
-    def summary(self, key: str) -> StatSummary:
-        """Return the summary of no values."""
-        return summarize((), StatsAggregationMethod.AVERAGE)
+    def own_values(self, key: str) -> tuple[array[float], StatsAggregationMethod]:
+        """Return no values."""
+        return array("d"), StatsAggregationMethod.AVERAGE

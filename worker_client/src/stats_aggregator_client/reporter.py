@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stats_aggregator_api import StatsAggregationMethod, StatsPropertyType, StatSummary
+from stats_aggregator_api import StatsAggregationMethod, StatsPropertyType
 
 from .columns import HOT_LIMIT
 from .increments import HOT_STEPS
+from .summary import summarize
 from .timer import Timer
 from .wire import Closing
 
 if TYPE_CHECKING:
+    from stats_aggregator_api import StatSummary
+
     from .buffer import CategoryBuffer
     from .client import StatsClient
     from .null import NullBuffer
@@ -118,4 +121,4 @@ class StatsReporter:
         Over the newest 65,536 of them; where a client has more than 64 series, over as many fewer each. All
         series together keep half as many bytes as `buffer_bytes`.
         """
-        return self._buffer.summary(key)
+        return summarize(*self._buffer.own_values(key))

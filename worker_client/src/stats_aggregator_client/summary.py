@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from stats_aggregator_api import Buckets, StatsAggregationMethod, StatSummary, Values
+import stats_aggregator_api as api  # whose records are imported when they are used: few workers ask
 
 
-def summarize(values: Sequence[float], aggregation: StatsAggregationMethod) -> StatSummary:
+def summarize(values: Sequence[float], aggregation: api.StatsAggregationMethod) -> api.StatSummary:
     """Return the summary of `values` in their order; a MOST_RECENT series is its latest value alone."""
     finite = [value for value in values if math.isfinite(value)]
     num_nan = sum(1 for value in values if value != value)
-    pooled = finite[-1:] if aggregation == StatsAggregationMethod.MOST_RECENT else finite
+    pooled = finite[-1:] if aggregation == api.StatsAggregationMethod.MOST_RECENT else finite
     num = len(pooled)
     mean = _mean(pooled)
-    return StatSummary(
+    return api.StatSummary(
         aggregation_method=aggregation,
         num=num,
         mean=mean,
@@ -26,8 +26,8 @@ def summarize(values: Sequence[float], aggregation: StatsAggregationMethod) -> S
         last=pooled[-1] if num else math.nan,
         num_nan=num_nan,
         num_inf=len(values) - len(finite) - num_nan,
-        full_dist=Values(pooled),
-        buckets=Buckets.of(pooled),
+        full_dist=api.Values(pooled),
+        buckets=api.Buckets.of(pooled),
     )
 
 
