@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -27,18 +27,17 @@ from .messages import (
     Write,
 )
 
-# What the fields of a record may be, by their annotation, as the unpacker gives them.
-_TYPES: dict[str, tuple[type, ...]] = {
-    "bytes": (bytes,), "bytes | None": (bytes, type(None)), "str": (str,), "str | None": (str, type(None)),
-    "int": (int,), "int | None": (int, type(None)), "float": (float,), "Mapping[str, Any]": (dict,),
-    "Any": (type(None), bool, int, float, str, tuple, dict),
+# What the fields of a record may be, by their annotation, as the unpacker gives them: others are sequences.
+_TYPES: dict[Any, tuple[type, ...]] = {
+    bytes: (bytes,), bytes | None: (bytes, type(None)), str: (str,), str | None: (str, type(None)),
+    int: (int,), int | None: (int, type(None)), float: (float,), Mapping[str, Any]: (dict,),
+    Any: (type(None), bool, int, float, str, tuple, dict),
 }  # fmt: skip
 
 
 def _shapes(record: type[Any]) -> frozenset[tuple[type, ...]]:
     # One look-up in this set checks the types of all fields at once.
-    annotations = [str(getattr(hint, "__forward_arg__", hint)) for hint in record.__annotations__.values()]
-    return frozenset(product(*(_TYPES.get(hint, (tuple,)) for hint in annotations)))
+    return frozenset(product(*(_TYPES.get(hint, (tuple,)) for hint in record.__annotations__.values())))
 
 
 _PARTIAL_SHAPES = _shapes(PartialSeries)

@@ -1,7 +1,5 @@
 """The messages of the wire: a frozen record for each kind, its fields in the order in which they travel."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
