@@ -51,7 +51,7 @@ def test_what_an_earlier_build_took_under_a_name_is_there_and_the_next_of_that_n
     core = Core(tmp_path / "a", "manual")
     (worker,) = joined(core, "w")
     with monkeypatch.context() as earlier:
-        earlier.setattr(names, "_FORMAT", re.compile("(?!)"))  # there was no such rule
+        earlier.setattr(names, "UNSEEN", re.compile("(?!)"))  # there was no such rule
         assert seq_acked(core, frame_with(worker, where, 1)) == 1
     worker.seq = 1
     for start in ("b", "c"):
@@ -73,7 +73,7 @@ def test_a_worker_that_joined_under_a_name_of_an_earlier_build_keeps_its_values(
 ) -> None:
     core = Core(tmp_path / "a", "manual")
     with monkeypatch.context() as earlier:
-        earlier.setattr(names, "_FORMAT", re.compile("(?!)"))
+        earlier.setattr(names, "UNSEEN", re.compile("(?!)"))
         (worker,) = joined(core, HIDDEN)
         core.handle(worker.batch("c", [("x", 0, [1.0])]))
     with core.crashed(tmp_path / "b") as core:
