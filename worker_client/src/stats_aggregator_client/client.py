@@ -12,9 +12,10 @@ from stats_aggregator_api import __version__
 from . import naming
 from .buffer import CategoryBuffer
 from .clock import Clock
-from .complaints import LOGGER, Complaints
+from .complaints import Complaints
 from .counts import Counts
 from .hooks import PROCESS
+from .log import LOGGER
 from .multiprocess import process_name
 from .null import NullBuffer
 from .outbox import Outbox

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Hashable
 
-LOGGER = logging.getLogger("stats_aggregator_client")
+from .log import LOGGER
+
 MAX_TOPICS = 1000
 """Past so many different complaints further ones are only counted, so that they cost no memory."""
 

@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 from .chunk import VALUE_BYTES, Chunk, join, split
 from .clock import Clock
-from .complaints import LOGGER, Complaints
+from .complaints import Complaints
 from .counts import Counts
 from .door import Door
 from .fold import Fold
 from .history import History
 from .ladder import Ladder
 from .lane import Item, Lane, Note, Owed, Taken
+from .log import LOGGER
 from .shipment import BATCH_BYTES, Room, load
 from .windows import last_boundary
 from .wire import MAX_MESSAGE_BYTES

@@ -10,9 +10,9 @@ from enum import Enum
 
 import zmq
 
-from .complaints import LOGGER
 from .connection import Connection
 from .liveness import FORGOTTEN_NS, SECOND
+from .log import LOGGER
 from .outbox import Outbox
 from .session import Session, State
 from .settings import resolve

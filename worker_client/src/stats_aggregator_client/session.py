@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-from .complaints import LOGGER
 from .flight import Flight, Sent
 from .frames import FrameMaker
 from .liveness import HEARTBEAT_NS, SECOND, Liveness
+from .log import LOGGER
 from .naming import Identity, new_id
 from .outbox import Outbox
 from .wire import (

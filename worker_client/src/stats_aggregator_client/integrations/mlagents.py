@@ -13,8 +13,8 @@ from typing import Any
 from stats_aggregator_api import StatsAggregationMethod
 
 from ..client import StatsClient
-from ..complaints import LOGGER
 from ..errors import SettingError
+from ..log import LOGGER
 from ..reporter import StatsReporter
 
 

@@ -11,10 +11,11 @@ from typing import Any
 from stats_aggregator_api import StatsAggregationMethod
 
 from ..client import StatsClient
-from ..complaints import LOGGER, Complaints, shown
+from ..complaints import Complaints, shown
 from ..default import default_client as configured_client
 from ..errors import SettingError
 from ..floats import to_float
+from ..log import LOGGER
 from .axes import Axes
 
 MAX_DEPTH = 32
