@@ -122,3 +122,12 @@ def test_what_a_full_series_had_kept_is_sorted_out_in_pieces_and_none_is_lost():
         assert not found["big"].exact
         assert buckets_of(found["big"]) == Buckets.of(value for columns in groups for value in columns[0][2])
         assert tuple(found["small"].full_dist) == tuple(float(at) for at in range(32))
+
+
+def test_a_series_of_nan_alone_beside_a_long_one_is_counted_past_the_cap():
+    columns = [("a", AVERAGE, [1.0]), ("b", AVERAGE, [2.0])]
+    spoiled = [("a", AVERAGE, [math.nan]), ("b", AVERAGE, np.arange(40_000.0).tolist())]
+    batches = [(WORKERS[0].record("c", each, 1), "w0") for each in (columns, columns, spoiled, spoiled)]
+    found = summaries(accumulated(batches, range(1, 4), retain_values=1))
+    assert (found["a"].num, found["a"].num_nan, found["b"].num) == (2, 2, 80_002)
+    assert buckets_of(found["b"]) == Buckets.of([2.0] * 2 + 2 * np.arange(40_000.0).tolist())
