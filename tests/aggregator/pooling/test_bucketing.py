@@ -63,6 +63,74 @@ def test_what_a_table_has_no_room_for_is_counted_all_the_same():
     assert [column.tolist() for column in table.counted()] == [[0], [bucket_key(1.5)], [1000]]
 
 
+def test_a_table_never_has_more_cells_than_it_may():
+    table, at = BucketTable(7), np.arange(40)
+    assert table.add(at[:20], np.ones_like(at[:20]), np.full(20, 1.5), most_cells=40 * 128)
+    assert table.add(at[20:21], np.array([1]), np.array([1.5]), most_cells=40 * 128), "room for twice as many"
+    assert not table.add(at[:1], np.array([1]), np.array([3.0]), most_cells=41 * 128)
+    assert table.add(at[:1], np.array([1]), np.array([3.0]), most_cells=42 * 128), "an octave more"
+    assert table.nbytes <= 8 * 42 * 128
+    assert table.add(at[:1], np.array([1]), np.array([1.5]), most_cells=42 * 128)
+    series, _, counts = table.counted()
+    assert (sorted(series.tolist()), counts.sum()) == ([0, *range(21)], 23)
+
+
+def test_values_for_which_a_table_has_no_room_take_none_from_those_that_follow():
+    patterns = np.random.default_rng(4).integers(0, 0x7FF << 52, 30_000).view(np.float64)
+    table, one = BucketTable(7), np.array([0])
+    assert not table.add(one, np.array([30_000]), patterns, most_cells=30_000)
+    assert table.add(one, np.array([100]), np.full(100, 1.5), most_cells=30_000)
+
+
+def test_a_table_has_room_for_values_that_came_into_it_and_for_no_others():
+    # A PARTIAL of few bytes may stand for any number of values, and so may what was counted before.
+    few, lengths = np.arange(5_000), np.ones(5_000, dtype=np.int64)
+    for prepared in range(2):
+        buckets = Buckets()
+        if prepared:
+            buckets.load(7, np.array([1 << 19]), np.array([1 << 47]))
+        else:
+            buckets.add_counts(np.array([0]), np.array([1]), np.array([1 << 47]))
+        buckets.add(few, lengths, np.full(5_000, 1.5))
+        assert buckets.nbytes <= (16 + 8) * 5_001
+
+
+def test_a_table_stays_small_however_many_values_come():
+    buckets, many = Buckets(), np.arange(20_000)
+    buckets.add(np.array([0]), np.array([3_000_000]), np.full(3_000_000, 1.5))
+    buckets.add(many, np.ones_like(many), np.full(20_000, 1.5))
+    assert buckets.nbytes <= (16 << 20) + 16 * 20_000
+    assert int(buckets.counts.sum()) == 3_020_000
+
+
+actions = st.lists(
+    st.tuples(st.sampled_from(["go on", "lose bits", "read", "load"]), st.integers(0, 7)), max_size=6
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(actions, st.integers(0, 1000))
+def test_a_table_in_use_counts_on_whatever_comes_between(steps, seed):
+    rng = np.random.default_rng(seed)
+    buckets, expected = Buckets(), []
+    for action, bits in [("go on", 7), *steps]:
+        values = rng.normal(size=600) * 10.0 ** rng.integers(-1, 2)
+        buckets.add(np.arange(3), np.full(3, 200), values)
+        expected += zip(np.repeat(np.arange(3), 200).tolist(), values.tolist(), strict=True)
+        if action == "lose bits":
+            buckets.coarsen(bits)
+        elif action == "read":
+            assert int(buckets.counts.sum()) == len(expected)
+        elif action == "load":
+            loaded = Buckets()
+            loaded.load(buckets.mantissa_bits, buckets.codes, buckets.counts)
+            buckets = loaded
+    keys, limits = buckets.of_series(3)
+    owners = np.repeat(np.arange(3), np.diff(limits)).tolist()
+    found = dict(zip(zip(owners, keys.tolist(), strict=True), buckets.counts.tolist(), strict=True))
+    assert found == Counter((each, bucket_key(value, buckets.mantissa_bits)) for each, value in expected)
+
+
 def test_buckets_take_no_more_memory_than_the_values_did():
     rng = np.random.default_rng(2)
     for values in (rng.normal(size=100), rng.integers(0, 0x7FF << 52, 20_000).view(np.float64)):

@@ -13,7 +13,7 @@ from .segments import Floats, Ints, distinct, stretched
 
 _TINY_OCTAVES = (0, NUM_OCTAVES // 2)
 """Those of zero and of the least doubles, of either sign."""
-_UNKNOWN = -1 << 40
+_NOWHERE = np.full(NUM_OCTAVES, -1 << 40, dtype=np.int64)
 
 
 class BucketTable:
@@ -23,7 +23,9 @@ class BucketTable:
         self._bits = mantissa_bits
         self._looks_for_zeros = False
         self._octaves: list[int] = []
-        self._to_column = np.full(NUM_OCTAVES, _UNKNOWN, dtype=np.int64)
+        self._to_column = (
+            _NOWHERE  # shared until there is an octave: many periods count nothing until they close
+        )
         """What to add to the top bits of a value of each octave."""
         self._series: list[int] = []
         self._row_of = np.full(64, -1, dtype=np.int64)
@@ -35,9 +37,10 @@ class BucketTable:
         return self._counts.nbytes
 
     def add(self, series: Ints, lengths: Ints, values: Floats, most_cells: int) -> bool:
-        """Count `values`, all finite, which are in segments of these lengths; return whether they were.
+        """Count `values`, all finite and in segments of these lengths, and return True.
 
-        None is where the table would have more than `most_cells` then. They are few enough for the cache.
+        Where the table would have more than `most_cells` then, count none of them and return False. They are
+        few enough for the processor's cache.
         """
         columns = self._columns(values, most_cells)
         rows = None if columns is None else self._rows(series, most_cells)
@@ -63,6 +66,8 @@ class BucketTable:
                 continue
             if not self._make_room(len(self._series), len(self._octaves) + len(new), most_cells):
                 return None
+            if not self._octaves:
+                self._to_column = _NOWHERE.copy()
             for octave in new:
                 self._to_column[octave] = (len(self._octaves) - octave) << self._bits
                 self._octaves.append(octave)
@@ -84,27 +89,29 @@ class BucketTable:
         return self._row_of[series]
 
     def _make_room(self, rows: int, octaves: int, most_cells: int) -> bool:
-        """Return whether there is room for so many, which may be made."""
+        """Return whether there is room for so many, of at least one row, which may be made."""
         had_rows, had_columns = self._counts.shape
-        columns = max(octaves << self._bits, had_columns)
-        if rows * columns > most_cells:
+        columns = octaves << self._bits
+        if max(rows, 1) * columns > most_cells:
             return False
-        if rows > had_rows and 2 * had_rows * columns <= most_cells:
-            rows = max(rows, 2 * had_rows)
-        rows = max(rows, had_rows)
-        if (rows, columns) != self._counts.shape:
+        if rows > had_rows or columns > had_columns:
+            # Twice as many rows where they fit, so that growing costs a bounded share of counting.
+            wanted = 2 * had_rows if rows > had_rows else had_rows
+            rows = max(rows, min(wanted, most_cells // columns))
             counts = np.zeros((rows, columns), dtype=np.int64)
-            counts[:had_rows, :had_columns] = self._counts
+            counts[:had_rows, :had_columns] = self._counts[:rows]
             self._counts = counts
         return True
 
     def counted(self) -> tuple[Ints, Ints, Ints]:
         """Return series and key of every bucket that is hit, in any order, and how many values are in it."""
-        rows, columns = np.nonzero(self._counts)
+        cells = self._counts.reshape(-1)
+        hit = np.flatnonzero(cells)
+        rows, columns = np.divmod(hit, max(self._counts.shape[1], 1))
         octaves, mantissas = np.array(self._octaves, dtype=np.int64), columns & ((1 << self._bits) - 1)
         tops = (octaves[columns >> self._bits] << self._bits) + mantissas
         return (
             np.array(self._series, dtype=np.int64)[rows],
             keys_of(tops, self._bits),
-            self._counts[rows, columns],
+            cells[hit],
         )

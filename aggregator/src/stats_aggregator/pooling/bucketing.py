@@ -16,6 +16,12 @@ from .segments import Floats, Ints, run_starts
 
 _KEY_BITS = 20
 _KEY_OFFSET = 1 << (_KEY_BITS - 1)
+_MOST_CELLS = 1 << 21
+"""A larger table is no faster than sorting, and the engine would wait while it grows."""
+_TABLE_AT, _SORT_AT = 1 << 15, 1 << 18
+"""So many values at a time are cheap to count, in the table and by sorting."""
+_VALUES_PER_CODE = 4
+"""Where there are many buckets more values are needed: merging what was sorted costs by the bucket."""
 
 
 def coarser_keys(keys: Ints, dropped_bits: int) -> Ints:
@@ -29,32 +35,42 @@ def coarser_keys(keys: Ints, dropped_bits: int) -> Ints:
 class Buckets:
     """Counts of values by series and bucket; merging is adding counts.
 
-    They are counted in a table while that takes no more memory than the values did, else by sorting.
+    They are counted in a table while that is small and takes no more memory than what came, else by sorting.
     """
 
     def __init__(self) -> None:
         self.mantissa_bits = MANTISSA_BITS
-        self.is_dense = False
-        """Whether all of the last values went into the table, so that few at a time are cheap too."""
         self._codes: Ints = np.empty(0, dtype=np.int64)
         self._counts: Ints = np.empty(0, dtype=np.int64)
-        self._table = BucketTable(MANTISSA_BITS)
+        self._clear_table()
+
+    def _clear_table(self) -> None:
+        self._table = BucketTable(self.mantissa_bits)
         self._num_values = 0
+        """How many have come since the table was empty."""
+        self._fit = False
+        """Whether all of the last values had room in it."""
 
     def add(self, series: Ints, lengths: Ints, values: Floats) -> None:
         """Count each of `values`, all finite, in its bucket; they are in segments of these lengths."""
         if not len(values):
             return
         self._num_values += len(values)
+        most_cells = min(self._num_values, _MOST_CELLS)
         parts = [
             (series[block.segments], lengths[block.segments], values[block.values])
             for block in blocks(np.cumsum(lengths))
         ]
-        left = [part for part in parts if not self._table.add(*part, self._num_values)]
-        self.is_dense = not left
+        left = [part for part in parts if not self._table.add(*part, most_cells)]
+        self._fit = not left
         if left:
             series, lengths, values = (np.concatenate(column) for column in zip(*left, strict=True))
             self.add_counts(*sorted_counts(series, lengths, values, self.mantissa_bits))
+
+    @property
+    def worth_adding(self) -> int:
+        """How many values it takes for adding them to be cheap."""
+        return _TABLE_AT if self._fit else max(_SORT_AT, _VALUES_PER_CODE * len(self._codes))
 
     def add_counts(self, series: Ints, keys: Ints, counts: Ints) -> None:
         """Add the counts of other buckets, of as many bits of mantissa, in any order."""
@@ -66,7 +82,7 @@ class Buckets:
         """Move the counts of the table to the others."""
         if self._table.nbytes:
             self.add_counts(*self._table.counted())
-            self._table = BucketTable(self.mantissa_bits)
+            self._clear_table()
 
     def coarsen(self, mantissa_bits: int) -> None:
         """Keep no more than `mantissa_bits` from now on."""
@@ -74,7 +90,8 @@ class Buckets:
         if dropped_bits <= 0:
             return
         codes, counts = self.codes, self.counts
-        self.mantissa_bits, self._table = mantissa_bits, BucketTable(mantissa_bits)
+        self.mantissa_bits = mantissa_bits
+        self._clear_table()
         if len(codes):
             keys = coarser_keys((codes & ((1 << _KEY_BITS) - 1)) - _KEY_OFFSET, dropped_bits)
             self._codes, self._counts = _summed(
@@ -100,8 +117,8 @@ class Buckets:
 
     def load(self, mantissa_bits: int, codes: Ints, counts: Ints) -> None:
         """Take over what another one had."""
-        self.mantissa_bits, self._table = mantissa_bits, BucketTable(mantissa_bits)
-        self._codes, self._counts, self._num_values = codes, counts, int(counts.sum())
+        self.mantissa_bits, self._codes, self._counts = mantissa_bits, codes, counts
+        self._clear_table()
 
     def of_series(self, size: int) -> tuple[Ints, Ints]:
         """Return all keys, and where each of `size` series begins and the last one ends among them."""

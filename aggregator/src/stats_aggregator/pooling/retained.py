@@ -21,10 +21,6 @@ from .joined import Joined
 from .joined_partials import JoinedPartials
 from .segments import Ints
 
-_FOLD_AT, _SORT_AT = 1 << 15, 1 << 18
-"""Values that wait to be counted in buckets, in a table and by sorting: many at a time make it cheap."""
-_BYTES_PER_VALUE = 4
-"""Where there are many buckets more values wait: merging costs by the bucket."""
 _JOIN_AT = 1 << 14
 """Chunks are joined to so many values: small groups would cost more in objects than in values."""
 _SORTED_PER_VALUE = 4
@@ -135,13 +131,8 @@ class Retained:
         self._waiting.append(chunk)
         self._waiting_values += len(chunk.values)
         self._segments += len(chunk.counts)
-        if self._waiting_values >= self._fold_at():
+        if self._waiting_values >= self.buckets.worth_adding:
             self._fold()
-
-    def _fold_at(self) -> int:
-        if self.buckets.is_dense:
-            return _FOLD_AT
-        return max(_SORT_AT, self.buckets.nbytes // _BYTES_PER_VALUE)
 
     def _fold(self) -> None:
         waiting = Chunk.join(self._waiting)
