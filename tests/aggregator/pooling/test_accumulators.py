@@ -198,6 +198,27 @@ def test_a_segment_of_nan_between_others_leaves_its_neighbours_alone():
     assert (found["c"].min, found["c"].last) == (5.0, 5.0)
 
 
+@pytest.mark.parametrize("is_single", [True, False])
+def test_a_run_of_many_pieces_is_pooled_as_a_whole_though_one_of_them_is_all_nan(is_single):
+    values = 1e15 + np.random.default_rng(6).normal(size=110_000)
+    values[32_768:65_536] = math.nan
+    values[5], values[100_001] = -math.inf, math.nan
+    columns = [[1.0], values.tolist(), [math.nan]]
+    batches = [
+        (WORKERS[0].record("c", list(zip("abc", [AVERAGE] * 3, part, strict=True)), 1), "w0")
+        for part in (
+            [columns] if is_single else [[[1.0], piece.tolist(), [2.0]] for piece in np.split(values, 11)]
+        )
+    ]
+    found = summaries(accumulated(batches))
+    finite = values[np.isfinite(values)]
+    assert (found["b"].num_nan, found["b"].num_inf) == (32_769, 1)
+    check_moments(found["b"], finite.tolist())
+    assert found["b"].last == values[-1]
+    assert buckets_of(found["b"]) == Buckets.of(finite.tolist())
+    assert found["a"].mean == 1.0
+
+
 def test_a_batch_whose_series_are_an_empty_array_changes_nothing():
     # Not the same bytes as no series, and legal all the same.
     batch = WORKERS[0].record("c")._replace(series=b"\x90")
@@ -244,6 +265,18 @@ def test_the_first_nan_of_each_series_is_told_once_with_who_sent_it():
     assert accumulator.take_oddities() == [NotFinite("y", "w0", 9, 2)]
     accumulator.add(batches)
     assert accumulator.take_oddities() == []
+
+
+def test_what_is_first_not_finite_is_told_of_many_series_in_one_group_in_order_of_arrival():
+    nan, inf = math.nan, math.inf
+    sent = [
+        (0, [("a", AVERAGE, [1.0]), ("b", AVERAGE, [nan, 2.0, inf])]),
+        (1, [("b", AVERAGE, [nan]), ("a", AVERAGE, [1.0, nan]), ("d", AVERAGE, [nan])]),
+        (2, [("d", AVERAGE, [inf] * 3), ("c", AVERAGE, [3.0, inf, inf]), ("a", AVERAGE, [nan])]),
+    ]
+    batches = [(WORKERS[at].record("c", columns, 1), f"w{at}") for at, columns in sent]
+    told = [(each.key, each.worker, each.num) for each in accumulated(batches).take_oddities()]
+    assert told == [("b", "w0", 2), ("a", "w1", 1), ("d", "w1", 1), ("c", "w2", 2)]
 
 
 def test_most_recent_pools_the_latest_value_of_each_worker():

@@ -141,12 +141,12 @@ class Accumulator:
     def _note_not_finite(self, joined: Joined, batches: Sequence[tuple[Batch, str]]) -> None:
         # Once a series, not a segment: a training that diverged sends NaN in every one of them.
         rows = np.flatnonzero((joined.added < joined.counts) & ~self._is_noted[joined.touched])
-        self._is_noted[joined.touched[rows]] = True
-        found = [
-            (*joined.first_not_finite(row), self.series.keys[joined.touched[row]]) for row in rows.tolist()
-        ]
-        for place, num, key in sorted(found, key=lambda first: first[0]):
-            batch, worker = batches[place]
+        series = joined.touched[rows]
+        self._is_noted[series] = True
+        places, nums = joined.first_not_finite(rows)
+        for at in np.argsort(places, kind="stable").tolist():
+            batch, worker = batches[places[at]]
+            key, num = self.series.keys[series[at]], int(nums[at])
             self._not_finite.append(NotFinite(key, worker, batch.step, num))
 
     def _note_folded(self, parts: Sequence[PartialPart], partials: Sequence[tuple[Partial, str]]) -> None:

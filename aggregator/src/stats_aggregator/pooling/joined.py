@@ -172,14 +172,16 @@ class Joined:
         batches = self._batch[segments]
         return series[segments], self._worker[batches], self._order.take(batches), self._last_of(segments)
 
-    def first_not_finite(self, row: int) -> tuple[int, int]:
-        """Return which batch has a touched series' first value that is not finite, and how many such."""
+    def first_not_finite(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Return which batch has the first value of each row that is not finite, and how many such it has.
+
+        Each of `rows`, places in `touched`, has one.
+        """
         assert self.finite is not None
-        first = self._starts[row] + int(self.finite[self._starts[row] : self._ends[row]].argmin())
-        segment = int(np.searchsorted(self._segment_ends, first, "right"))
-        start = self._segment_ends[segment] - self._segment_counts[segment]
-        finite = self.finite[start : self._segment_ends[segment]]
-        return int(self._batch[segment]), len(finite) - int(finite.sum())
+        places = np.flatnonzero(~self.finite)
+        firsts = places[np.searchsorted(places, self._starts[rows])]
+        segments = np.searchsorted(self._segment_ends, firsts, "right")
+        return self._batch[segments], (self._segment_counts - self._finite_in_segments())[segments]
 
 
 def _counted(chosen: NDArray[np.bool_], starts: Ints) -> Ints:
