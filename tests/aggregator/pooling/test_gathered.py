@@ -53,7 +53,7 @@ def test_any_batches(batches):
 
 
 @pytest.mark.parametrize("num", [1, 3])
-@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("size", [1, 7, 200, 1000])
 @pytest.mark.parametrize("uneven", [0, 1])
 def test_workers_in_step(num, size, uneven):
     columns = np.array([0, 2, 3])
@@ -66,3 +66,18 @@ def test_series_that_are_the_same_but_in_no_order(columns):
     same = np.array(columns)
     check([same] * 4, [[2, 2, 2]] * 4)
     check([same] * 4, [[600, 1, 300]] * 4)
+
+
+@pytest.mark.parametrize("size", [1, 100, 200, 600])
+@pytest.mark.parametrize("uneven", [0, 1])
+@pytest.mark.parametrize("num", [1, 2, 5])
+def test_columns_that_a_cache_has_let_go_of_give_the_same_bits(num, size, uneven):
+    rng = np.random.default_rng(size)
+    columns, batches = np.array([1, 4, 5]), []
+    for _ in range(num):
+        counts = rng.integers(size, size + uneven, 3, endpoint=True).astype("<u4")
+        values = rng.normal(size=int(counts.sum()))
+        batches.append(batch_of([], 0)._replace(counts=counts.tobytes(), values=values.tobytes()))
+    shared, own = gather(batches, [columns] * num), gather(batches, [columns.copy() for _ in range(num)])
+    for one, other in zip(shared, own, strict=True):
+        assert (one.dtype, one.tobytes()) == (other.dtype, other.tobytes())

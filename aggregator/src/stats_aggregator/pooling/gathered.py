@@ -11,8 +11,10 @@ from stats_aggregator_client.wire import Batch
 
 from .segments import Floats, Ints, Segments
 
-_LONG_BYTES = 8 * 256
+_LONG_BYTES = 8 * 128
 """Segments of so many bytes are copied one by one; of shorter ones, all values by their places."""
+_LONG_IN_STEP_BYTES = 8 * 512
+"""The same for segments of one length, of which shorter ones are transposed."""
 
 
 class Gathered(NamedTuple):
@@ -38,29 +40,40 @@ def gather(batches: Sequence[Batch], columns: Sequence[Ints]) -> Gathered:
         # Workers that run the same code send the same keys: no need to sort.
         width = len(series)
         by_series = np.arange(num * width).reshape(num, width).T.reshape(-1)
-        touched, firsts, batch = series, np.arange(width) * num, np.tile(np.arange(num), width)
+        touched, firsts = series, np.arange(width) * num
+        batch = np.arange(num).reshape(1, num).repeat(width, axis=0).reshape(-1)
     else:
         segments = Segments(np.concatenate(columns))
         by_series, touched, firsts = segments.by_series, segments.touched, segments.firsts
         sizes = np.array([len(each) for each in columns], dtype=np.int64)
         batch = np.repeat(np.arange(num), sizes)[by_series]
-    if sum(len(each.values) for each in batches) >= _LONG_BYTES * len(counts):
-        pieces = list(_pieces(batches, counts.tolist()))
-        values = np.concatenate([pieces[segment] for segment in by_series.tolist()])
-    else:
-        values = np.frombuffer(b"".join([each.values for each in batches]), dtype="<f8")
-        if in_step and (counts == counts[0]).all():
-            values = values.reshape(num, len(touched), -1).transpose(1, 0, 2).reshape(-1)
-        else:
-            values = values[_places(counts, by_series)]
+    values = _in_order(batches, counts, by_series, len(touched) if in_step else 0)
     return Gathered(touched, firsts, batch, counts[by_series], values)
 
 
-def _pieces(batches: Sequence[Batch], counts: Sequence[int]) -> Iterator[Floats]:
-    """Yield the values of each segment, in order of arrival."""
-    left = iter(counts)
+def _in_order(batches: Sequence[Batch], counts: Ints, by_series: Ints, in_step: int) -> Floats:
+    """Return the values of segments of these lengths in another order.
+
+    `in_step` is how many each batch has, where the order is that of a transposition, else 0.
+    """
+    if in_step and len(batches) == 1:
+        return np.frombuffer(batches[0].values, dtype="<f8")
+    segment_bytes = sum([len(batch.values) for batch in batches]) / len(counts)
+    if in_step and segment_bytes < _LONG_IN_STEP_BYTES and (counts == counts[0]).all():
+        values = np.frombuffer(b"".join([batch.values for batch in batches]), dtype="<f8")
+        return values.reshape(len(batches), in_step, -1).transpose(1, 0, 2).reshape(-1)
+    if segment_bytes >= _LONG_BYTES:
+        pieces = list(_pieces(batches, (8 * counts).tolist()))
+        return np.frombuffer(b"".join([pieces[segment] for segment in by_series.tolist()]), dtype="<f8")
+    values = np.frombuffer(b"".join([batch.values for batch in batches]), dtype="<f8")
+    return values[_places(counts, by_series)]
+
+
+def _pieces(batches: Sequence[Batch], sizes: Sequence[int]) -> Iterator[memoryview]:
+    """Yield the bytes of each segment, in order of arrival; `sizes` says how many these are."""
+    left = iter(sizes)
     for batch in batches:
-        values, end = np.frombuffer(batch.values, dtype="<f8"), 0
+        values, end = memoryview(batch.values), 0
         while end < len(values):
             start, end = end, end + next(left)
             yield values[start:end]
