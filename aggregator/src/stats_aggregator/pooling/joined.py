@@ -17,7 +17,7 @@ from stats_aggregator_client.wire import Batch
 from .blocks import BLOCK_VALUES, Block, blocks
 from .gathered import gather
 from .order import Order
-from .segments import Floats, Ints, stretched
+from .segments import Floats, Ints, run_lengths, stretched
 
 
 class Source(NamedTuple):
@@ -89,40 +89,42 @@ class Joined:
         return origin
 
     def spread(self, origin: Floats) -> tuple[Floats, Floats]:
-        """Return mean - `origin` and M2.
-
-        Long runs in pieces, each about its own mean, which are then merged as any two spreads are.
-        """
+        """Return mean - `origin` and M2."""
+        if self.counts.max() <= BLOCK_VALUES:
+            totals, m2 = self._spreads(self._ends, self.counts, self.added, origin)
+            return totals / np.maximum(self.added, 1), m2
+        # Long runs in pieces, each about its own mean, which are then merged as any two spreads are.
         pieces = -(-self.counts // BLOCK_VALUES)
         owner = np.repeat(np.arange(len(pieces)), pieces)
         firsts = np.cumsum(pieces) - pieces
-        within = np.arange(len(owner)) - firsts[owner]
-        ends = np.minimum(self._starts[owner] + (within + 1) * BLOCK_VALUES, self._ends[owner])
-        num = self.added if len(owner) == len(pieces) else self._num_in(ends)
-        totals, m2 = np.empty(len(owner)), np.empty(len(owner))
-        for block in blocks(ends):
-            some = block.segments
-            totals[some], m2[some] = self._spread_in(block, ends[some], num[some], origin[owner[some]])
+        starts = self._starts[owner] + (np.arange(len(owner)) - firsts[owner]) * BLOCK_VALUES
+        ends = np.minimum(starts + BLOCK_VALUES, self._ends[owner])
+        num = self._num_in(starts, ends)
+        totals, m2 = self._spreads(ends, ends - starts, num, origin[owner])
         mean: Floats = np.add.reduceat(totals, firsts) / np.maximum(self.added, 1)
         from_mean = totals / np.maximum(num, 1) - mean[owner]
         return mean, np.add.reduceat(m2 + num * (from_mean * from_mean), firsts)
 
-    def _num_in(self, ends: Ints) -> Ints:
-        """Return how many finite values there are up to each of `ends` from the one before."""
-        counts = np.diff(ends, prepend=0)
-        return counts if self.finite is None else _counted(self.finite, ends - counts)
+    def _num_in(self, starts: Ints, ends: Ints) -> Ints:
+        """Return how many finite values there are from each of `starts` to its end."""
+        return ends - starts if self.finite is None else _counted(self.finite, starts)
 
-    def _spread_in(self, block: Block, ends: Ints, num: Ints, origins: Floats) -> tuple[Floats, Floats]:
+    def _spreads(self, ends: Ints, counts: Ints, num: Ints, origins: Floats) -> tuple[Floats, Floats]:
         """Return, a piece, the sum of its values less the origin, and M2 about its mean."""
-        counts = np.diff(ends, prepend=block.values.start)
-        starts = ends - counts - block.values.start
-        from_origin = self._finite_in(block, self.values[block.values] - stretched(origins, counts))
-        totals = np.add.reduceat(from_origin, starts)
-        means = totals / np.maximum(num, 1)
-        deviation = np.subtract(from_origin, stretched(means, counts), out=from_origin)
-        deviation = self._finite_in(block, deviation)
-        np.multiply(deviation, deviation, out=deviation)
-        return totals, np.add.reduceat(deviation, starts)
+        totals, m2 = np.empty(len(ends)), np.empty(len(ends))
+        starts = ends - counts
+        for block in blocks(ends):
+            some, first = block.segments, block.values.start
+            lengths, begins = counts[some], starts[some] - first
+            from_origin = self.values[block.values] - stretched(origins[some], lengths)
+            from_origin = self._finite_in(block, from_origin)
+            totals[some] = np.add.reduceat(from_origin, begins)
+            means = totals[some] / np.maximum(num[some], 1)
+            deviation = np.subtract(from_origin, stretched(means, lengths), out=from_origin)
+            deviation = self._finite_in(block, deviation)
+            np.multiply(deviation, deviation, out=deviation)
+            m2[some] = np.add.reduceat(deviation, begins)
+        return totals, m2
 
     def _finite_in(self, block: Block, values: Floats) -> Floats:
         """Return one number a value of the block, with 0 where the value is not finite."""
@@ -146,15 +148,15 @@ class Joined:
         ranks = self._order.ranks()[self._batch]
         if self.finite is not None:
             ranks = np.where(self._finite_in_segments() > 0, ranks, -1)
-        sizes = np.diff(self._firsts, append=len(ranks))
-        is_newest = ranks == np.repeat(np.maximum.reduceat(ranks, self._firsts), sizes)
+        newest_ranks = np.maximum.reduceat(ranks, self._firsts)
+        is_newest = ranks == np.repeat(newest_ranks, run_lengths(self._firsts, len(ranks)))
         newest = np.flatnonzero(is_newest)
         segments = newest[np.searchsorted(newest, self._firsts)]
         return self._order.take(self._batch[segments]), self._last_of(segments)
 
     def _finite_in_segments(self) -> Ints:
         """Return how many finite values each segment has."""
-        return self._num_in(self._segment_ends)
+        return self._num_in(self._segment_ends - self._segment_counts, self._segment_ends)
 
     def _last_of(self, segments: Ints) -> Floats:
         """Return the last finite value of these segments; anything where there is none."""
@@ -167,7 +169,7 @@ class Joined:
 
     def latest(self, most_recent: NDArray[np.bool_]) -> tuple[Ints, Ints, Order, Floats]:
         """Return series, worker, order and value of each segment's last value where it is `most_recent`."""
-        series = np.repeat(self.touched, np.diff(self._firsts, append=len(self._batch)))
+        series = np.repeat(self.touched, run_lengths(self._firsts, len(self._batch)))
         segments = np.flatnonzero(most_recent[series] & (self._finite_in_segments() > 0))
         batches = self._batch[segments]
         return series[segments], self._worker[batches], self._order.take(batches), self._last_of(segments)
