@@ -104,14 +104,14 @@ class BucketTable:
         return True
 
     def counted(self) -> tuple[Ints, Ints, Ints]:
-        """Return series and key of every bucket that is hit, in any order, and how many values are in it."""
-        cells = self._counts.reshape(-1)
+        """Return series and key of every bucket that is hit, and how many values are in it.
+
+        Keys ascend within a series; series are in the order in which they came.
+        """
+        octaves = np.array(self._octaves, dtype=np.int64)[:, np.newaxis]
+        keys = keys_of(((octaves << self._bits) + np.arange(1 << self._bits)).reshape(-1), self._bits)
+        order = np.argsort(keys)
+        cells = self._counts.take(order, axis=1).reshape(-1)
         hit = np.flatnonzero(cells)
-        rows, columns = np.divmod(hit, max(self._counts.shape[1], 1))
-        octaves, mantissas = np.array(self._octaves, dtype=np.int64), columns & ((1 << self._bits) - 1)
-        tops = (octaves[columns >> self._bits] << self._bits) + mantissas
-        return (
-            np.array(self._series, dtype=np.int64)[rows],
-            keys_of(tops, self._bits),
-            cells[hit],
-        )
+        rows, columns = np.divmod(hit, max(len(order), 1))
+        return np.array(self._series, dtype=np.int64)[rows], keys[order][columns], cells[hit]

@@ -12,12 +12,14 @@ from stats_aggregator_api.bucket import MANTISSA_BITS
 from .blocks import blocks
 from .bucket_counts import sorted_counts
 from .bucket_table import BucketTable
-from .segments import Floats, Ints, run_starts
+from .segments import Floats, Ints, places_of, run_starts
 
 _KEY_BITS = 20
 _KEY_OFFSET = 1 << (_KEY_BITS - 1)
 _MOST_CELLS = 1 << 21
 """A larger table is no faster than sorting, and the engine would wait while it grows."""
+_CELLS_PER_VALUE = 8
+"""A table of more cells for some values alone costs more than sorting these."""
 _TABLE_AT, _SORT_AT = 1 << 15, 1 << 18
 """So many values at a time are cheap to count, in the table and by sorting."""
 _VALUES_PER_CODE = 4
@@ -65,7 +67,24 @@ class Buckets:
         self._fit = not left
         if left:
             series, lengths, values = (np.concatenate(column) for column in zip(*left, strict=True))
-            self.add_counts(*sorted_counts(series, lengths, values, self.mantissa_bits))
+            self.add_counts(*self._counted(series, lengths, values))
+
+    def _counted(self, series: Ints, lengths: Ints, values: Floats) -> tuple[Ints, Ints, Ints]:
+        """Return series, key and count of the buckets of these values, in any order.
+
+        By series there are few of them in a block, which mostly fit a small table for itself.
+        """
+        order = np.argsort(series, kind="stable")
+        values = values[places_of(lengths, order)]
+        series, lengths = series[order], lengths[order]
+        found = []
+        for block in blocks(np.cumsum(lengths)):
+            part = series[block.segments], lengths[block.segments], values[block.values]
+            table = BucketTable(self.mantissa_bits)
+            is_small = table.add(*part, _CELLS_PER_VALUE * len(part[2]))
+            found.append(table.counted() if is_small else sorted_counts(*part, self.mantissa_bits))
+        owners, keys, counts = (np.concatenate(column) for column in zip(*found, strict=True))
+        return owners, keys, counts
 
     @property
     def worth_adding(self) -> int:

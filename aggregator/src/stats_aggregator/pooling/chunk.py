@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bucketing import Buckets
-from .segments import Floats, Ints
+from .segments import Floats, Ints, places_of
 
 
 class Chunk(NamedTuple):
@@ -50,9 +50,6 @@ class Chunk(NamedTuple):
 
     def grouped(self, size: int) -> tuple[Floats, Ints]:
         """Return the values by series, each in order of arrival, and where each of `size` series begins."""
-        order = np.argsort(self.series, kind="stable")
-        counts = self.counts[order]
-        starts = (np.cumsum(self.counts) - self.counts)[order]
-        places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(len(self.values))
+        places = places_of(self.counts, np.argsort(self.series, kind="stable"))
         per_series = np.bincount(self.series, weights=self.counts, minlength=size).astype(np.int64)
         return self.values[places], np.concatenate([[0], np.cumsum(per_series)])

@@ -9,7 +9,7 @@ import numpy as np
 
 from stats_aggregator_client.wire import Batch
 
-from .segments import Floats, Ints, Segments
+from .segments import Floats, Ints, Segments, places_of
 
 _LONG_BYTES = 8 * 128
 """Segments of so many bytes are copied one by one; of shorter ones, all values by their places."""
@@ -66,7 +66,7 @@ def _in_order(batches: Sequence[Batch], counts: Ints, by_series: Ints, in_step: 
         pieces = list(_pieces(batches, (8 * counts).tolist()))
         return np.frombuffer(b"".join([pieces[segment] for segment in by_series.tolist()]), dtype="<f8")
     values = np.frombuffer(b"".join([batch.values for batch in batches]), dtype="<f8")
-    return values[_places(counts, by_series)]
+    return values[places_of(counts, by_series)]
 
 
 def _pieces(batches: Sequence[Batch], sizes: Sequence[int]) -> Iterator[memoryview]:
@@ -77,10 +77,3 @@ def _pieces(batches: Sequence[Batch], sizes: Sequence[int]) -> Iterator[memoryvi
         while end < len(values):
             start, end = end, end + next(left)
             yield values[start:end]
-
-
-def _places(counts: Ints, order: Ints) -> Ints:
-    """Return where each value of segments of these lengths stands, with the segments in another order."""
-    in_order, starts = counts[order], np.cumsum(counts) - counts
-    shifts = starts[order] - (np.cumsum(in_order) - in_order)
-    return np.repeat(shifts, in_order) + np.arange(int(counts.sum()))

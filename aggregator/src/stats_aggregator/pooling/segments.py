@@ -40,6 +40,13 @@ def stretched(numbers: NDArray[Any], counts: Ints) -> NDArray[Any]:
     return numbers if len(numbers) == 1 else np.repeat(numbers, counts)
 
 
+def places_of(counts: Ints, order: Ints) -> Ints:
+    """Return where each value of segments of these lengths stands, with the segments in another order."""
+    in_order, starts = counts[order], np.cumsum(counts) - counts
+    shifts = starts[order] - (np.cumsum(in_order) - in_order)
+    return np.repeat(shifts, in_order) + np.arange(int(counts.sum()))
+
+
 class Segments:
     """Which series each segment belongs to, in the order of arrival.
 
