@@ -23,9 +23,8 @@ class BucketTable:
         self._bits = mantissa_bits
         self._looks_for_zeros = False
         self._octaves: list[int] = []
-        self._to_column = (
-            _NOWHERE  # shared until there is an octave: many periods count nothing until they close
-        )
+        # Shared until there is an octave: many periods count nothing until they close.
+        self._to_column = _NOWHERE
         """What to add to the top bits of a value of each octave."""
         self._series: list[int] = []
         self._row_of = np.full(64, -1, dtype=np.int64)
