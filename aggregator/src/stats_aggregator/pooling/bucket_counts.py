@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .segments import Floats, Ints, run_starts
+from .segments import Floats, Ints, run_lengths, run_starts
 
 NUM_OCTAVES = 1 << 12
 _FRACTION_BITS = 52
@@ -45,4 +45,4 @@ def sorted_counts(series: Ints, lengths: Ints, values: Floats, mantissa_bits: in
     firsts = run_starts(both)
     hit = both[firsts]
     keys = keys_of(hit & ((1 << top_bits) - 1), mantissa_bits)
-    return hit >> top_bits, keys, np.diff(firsts, append=len(both))
+    return hit >> top_bits, keys, run_lengths(firsts, len(both))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..store.stored import SummaryRow
 from .accumulators import Accumulator
 from .chunk import Chunk
-from .segments import Floats, Ints, run_starts
+from .segments import Floats, Ints, run_lengths, run_starts
 
 _Item = TypeVar("_Item")
 _ROWS_AT_ONCE = 256
@@ -63,7 +63,7 @@ def _compensated(total: Floats, error: Floats) -> Floats:
 def _pool_latest(figures: _Figures, series: Ints, workers: Ints, values: Floats) -> None:
     """Put the figures over the latest value of each worker in place of those over all values."""
     firsts = run_starts(series)
-    rows, counts = series[firsts], np.diff(firsts, append=len(series))
+    rows, counts = series[firsts], run_lengths(firsts, len(series))
     figures.num[rows] = counts
     with np.errstate(over="ignore", invalid="ignore"):
         origin = values[firsts]
