@@ -142,12 +142,18 @@ def test_something_else_is_done_while_a_large_append_is_written(
     journal = begin(tmp_path, Durability.FULL)
     large, seen = bytes(BESIDE_BYTES), []
 
+    def is_written() -> bool:
+        # Whoever looks while it is being written sees a part of it, which reads as damage.
+        (contents,) = contents_of(tmp_path)
+        return (RecordKind.GROUP, large) in plain(contents)
+
     def meanwhile() -> None:
-        wait_until(lambda: groups_in(tmp_path) == [large], "the append, in the file")
+        wait_until(is_written, "the append, in the file")
         seen.append(threading.current_thread())
 
-    journal.append([group(large)], (), meanwhile)
+    journal.append([group(large)], ("pin",), meanwhile)
     assert seen == [threading.current_thread()]
+    assert groups_in(tmp_path) == [large]
     assert journal.sync_times.num == 1
     journal.close()
 
