@@ -44,4 +44,5 @@ def test_a_name_brings_its_module_and_no_name_none():
         "assert modules <= set(sys.modules)\n"
         "assert StatSummary.__module__ == 'stats_aggregator_api.summary'\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -7,7 +7,8 @@ for that. Then warnings and errors go to standard error as they are, as logging 
 from __future__ import annotations
 
 import sys
-from typing import Any
+
+_SAID_ANYWAY = ("warning", "error")
 
 
 class Log:
@@ -15,43 +16,35 @@ class Log:
 
     def debug(self, text: str, *args: object, exc_info: bool = False) -> None:
         """Say what helps to find a fault in the client."""
-        logger = _logger()
-        if logger is not None:
-            logger.debug(text, *args, exc_info=exc_info, stacklevel=2)
+        _log("debug", text, args, exc_info)
 
     def info(self, text: str, *args: object) -> None:
         """Say what happens in the course of things."""
-        logger = _logger()
-        if logger is not None:
-            logger.info(text, *args, stacklevel=2)
+        _log("info", text, args)
 
     def warning(self, text: str, *args: object) -> None:
         """Say what somebody should know."""
-        logger = _logger()
-        if logger is not None:
-            logger.warning(text, *args, stacklevel=2)
-        else:
-            _say(text, args)
+        _log("warning", text, args)
 
     def error(self, text: str, *args: object) -> None:
         """Say what somebody should do something about."""
-        logger = _logger()
-        if logger is not None:
-            logger.error(text, *args, stacklevel=2)
-        else:
-            _say(text, args)
+        _log("error", text, args)
 
 
 LOGGER = Log()
 
 
-def _logger() -> Any | None:
+def _log(level: str, text: str, args: tuple[object, ...], exc_info: bool | None = None) -> None:
     # While another thread is importing logging it stands there too; this function comes after what it needs.
     get_logger = getattr(sys.modules.get("logging"), "getLogger", None)
-    return get_logger and get_logger("stats_aggregator_client")
+    if get_logger is not None:
+        log = getattr(get_logger("stats_aggregator_client"), level)
+        log(text, *args, exc_info=exc_info, stacklevel=3)  # where the client says it
+    elif level in _SAID_ANYWAY:
+        _write(text, args)
 
 
-def _say(text: str, args: tuple[object, ...]) -> None:
+def _write(text: str, args: tuple[object, ...]) -> None:
     try:
         sys.stderr.write(f"{text % args if args else text}\n")
         sys.stderr.flush()

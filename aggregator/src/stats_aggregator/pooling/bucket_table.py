@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .bucket_counts import NUM_OCTAVES, keys_of, tops_of, zero_top
-from .segments import Floats, Ints, distinct, stretched
+from .segments import Floats, Ints, distinct, grown, stretched
 
 _TINY_OCTAVES = (0, NUM_OCTAVES // 2)
 """Those of zero and of the least doubles, of either sign."""
@@ -73,10 +73,7 @@ class BucketTable:
 
     def _rows(self, series: Ints, most_cells: int) -> Ints | None:
         """Return the row of each series, new ones among them; None where these are too many."""
-        last = int(series.max())
-        if last >= len(self._row_of):
-            more = max(last + 1, 2 * len(self._row_of)) - len(self._row_of)
-            self._row_of = np.concatenate([self._row_of, np.full(more, -1, dtype=np.int64)])
+        self._row_of = grown(self._row_of, int(series.max()) + 1, -1)
         rows: Ints = self._row_of[series]
         if rows.min() >= 0:
             return rows

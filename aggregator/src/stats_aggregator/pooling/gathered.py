@@ -13,7 +13,7 @@ from .segments import Floats, Ints, Segments, places_of
 
 _LONG_BYTES = 8 * 128
 """Segments of so many bytes are copied one by one; of shorter ones, all values by their places."""
-_LONG_IN_STEP_BYTES = 8 * 512
+_LONG_EVEN_BYTES = 8 * 512
 """The same for segments of one length, of which shorter ones are transposed."""
 
 
@@ -58,14 +58,14 @@ def _in_order(batches: Sequence[Batch], counts: Ints, by_series: Ints, in_step: 
     """
     if in_step and len(batches) == 1:
         return np.frombuffer(batches[0].values, dtype="<f8")
+    is_even = in_step > 0 and bool((counts == counts[0]).all())
     segment_bytes = sum([len(batch.values) for batch in batches]) / len(counts)
-    if in_step and segment_bytes < _LONG_IN_STEP_BYTES and (counts == counts[0]).all():
-        values = np.frombuffer(b"".join([batch.values for batch in batches]), dtype="<f8")
-        return values.reshape(len(batches), in_step, -1).transpose(1, 0, 2).reshape(-1)
-    if segment_bytes >= _LONG_BYTES:
+    if segment_bytes >= (_LONG_EVEN_BYTES if is_even else _LONG_BYTES):
         pieces = list(_pieces(batches, (8 * counts).tolist()))
         return np.frombuffer(b"".join([pieces[segment] for segment in by_series.tolist()]), dtype="<f8")
     values = np.frombuffer(b"".join([batch.values for batch in batches]), dtype="<f8")
+    if is_even:
+        return values.reshape(len(batches), in_step, -1).transpose(1, 0, 2).reshape(-1)
     return values[places_of(counts, by_series)]
 
 

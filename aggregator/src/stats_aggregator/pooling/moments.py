@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .joined import Joined
 from .joined_partials import JoinedPartials
 from .order import Order
-from .segments import Floats, Ints
+from .segments import Floats, Ints, grown
 
 _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "num": (np.int64, 0),
@@ -36,6 +36,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "last_session_low": (np.uint64, 0),
     "last_seq": (np.int64, 0),
 }
+_Rows = Ints | slice
 _LAST_ORDER = ("last_time", "last_session_high", "last_session_low", "last_seq")
 
 
@@ -57,31 +58,27 @@ class Moments:
     last: Floats
 
     def __init__(self, rows: int = 8) -> None:
-        self._rows = rows
         for name, (kind, empty) in _COLUMNS.items():
             setattr(self, name, np.full(rows, empty, dtype=kind))
 
     def grow(self, rows: int) -> None:
         """Make room for at least `rows` series."""
-        if rows <= self._rows:
-            return
-        more = max(rows, 2 * self._rows) - self._rows
-        for name, (kind, empty) in _COLUMNS.items():
-            setattr(self, name, np.concatenate([getattr(self, name), np.full(more, empty, dtype=kind)]))
-        self._rows += more
+        for name, (_, empty) in _COLUMNS.items():
+            setattr(self, name, grown(getattr(self, name), rows, empty))
 
     def add(self, joined: Joined | JoinedPartials) -> None:
         """Add a group; `grow` has made room for all its series."""
+        rows = _rows_of(joined.touched)
         with np.errstate(
             over="ignore", invalid="ignore"
         ):  # sums past 1.8e308 are infinite, as they should be
-            self._add_spread(joined)
-            self._add_sum(joined)
-        self._add_extremes(joined)
-        self._add_last(joined)
+            self._add_spread(rows, joined)
+            self._add_sum(rows, joined)
+        self._add_extremes(rows, joined)
+        self._add_last(rows, joined)
 
-    def _add_spread(self, joined: Joined | JoinedPartials) -> None:
-        rows, added = _rows(joined.touched), joined.added
+    def _add_spread(self, rows: _Rows, joined: Joined | JoinedPartials) -> None:
+        added = joined.added
         had = self.num[rows]
         if not had.all():
             self.origin[rows] = np.where((had == 0) & (added > 0), joined.origin, self.origin[rows])
@@ -96,16 +93,15 @@ class Moments:
             self.num_nan[rows] += joined.num_nan
             self.num_inf[rows] += joined.num_inf
 
-    def _add_sum(self, joined: Joined | JoinedPartials) -> None:
-        rows, added = _rows(joined.touched), joined.sums
+    def _add_sum(self, rows: _Rows, joined: Joined | JoinedPartials) -> None:
+        added = joined.sums
         had = self.sum[rows]
         total = had + added
         larger = np.abs(had) >= np.abs(added)
         self.sum_error[rows] += np.where(larger, (had - total) + added, (added - total) + had)
         self.sum[rows] = total
 
-    def _add_extremes(self, joined: Joined | JoinedPartials) -> None:
-        rows = _rows(joined.touched)
+    def _add_extremes(self, rows: _Rows, joined: Joined | JoinedPartials) -> None:
         for name, reduce, neutral in (("min", np.minimum, np.inf), ("max", np.maximum, -np.inf)):
             column, workers = getattr(self, name), getattr(self, f"{name}_worker")
             extremes = joined.extremes(reduce, neutral)
@@ -114,15 +110,14 @@ class Moments:
                 column[rows] = np.where(better, extremes, column[rows])
                 workers[rows] = np.where(better, joined.senders(reduce, extremes), workers[rows])
 
-    def _add_last(self, joined: Joined | JoinedPartials) -> None:
-        rows = _rows(joined.touched)
+    def _add_last(self, rows: _Rows, joined: Joined | JoinedPartials) -> None:
         order, last = joined.newest()
         later = order.after(self.last_order(rows)) & (joined.added > 0)
         self.last[rows] = np.where(later, last, self.last[rows])
         for name, column in zip(_LAST_ORDER, order, strict=True):
             getattr(self, name)[rows] = np.where(later, column, getattr(self, name)[rows])
 
-    def last_order(self, rows: Ints | slice) -> Order:
+    def last_order(self, rows: _Rows) -> Order:
         """Return when, and by whom, `last` of these rows was sent."""
         return Order(*(getattr(self, name)[rows] for name in _LAST_ORDER))
 
@@ -142,6 +137,6 @@ class Moments:
             getattr(self, name)[: len(rows)] = rows
 
 
-def _rows(touched: Ints) -> Ints | slice:
+def _rows_of(touched: Ints) -> _Rows:
     """Return where these series stand, ascending; of all the first ones nothing is copied then."""
     return slice(len(touched)) if touched[-1] == len(touched) - 1 else touched

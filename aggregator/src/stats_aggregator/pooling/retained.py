@@ -19,7 +19,7 @@ from .bucketing import Buckets
 from .chunk import Chunk
 from .joined import Joined
 from .joined_partials import JoinedPartials
-from .segments import Ints
+from .segments import Ints, grown
 
 _JOIN_AT = 1 << 14
 """Chunks are joined to so many values: small groups would cost more in objects than in values."""
@@ -62,9 +62,7 @@ class Retained:
 
     def grow(self, aggregated: NDArray[np.bool_]) -> None:
         """Make room; `aggregated` says of each series whether all its values matter, not the latest alone."""
-        if len(aggregated) > len(self._fate):
-            more = max(len(aggregated), 2 * len(self._fate)) - len(self._fate)
-            self._fate = np.concatenate([self._fate, np.full(more, self._first_fate, dtype=np.int8)])
+        self._fate = grown(self._fate, len(aggregated), self._first_fate)
         ignored = np.flatnonzero(~aggregated)
         self._fate[ignored] = _NEITHER
 
@@ -76,14 +74,14 @@ class Retained:
 
     def add(self, joined: Joined, num: Ints) -> None:
         """Add a group's finite values; `num` is the count of each series with this group."""
-        chunk = Chunk(joined.touched, joined.added, joined.finite_values)
-        fate = self._fate[joined.touched]
+        rows = joined.touched
+        chunk = Chunk(rows, joined.added, joined.finite_values)
+        fate = self._fate[rows]
         if fate.any():
             self._wait(chunk.only(fate == _BUCKETS))
             chunk = chunk.only(fate == _KEEP)
         if len(chunk.values):
             self._keep(chunk)
-        rows = joined.touched
         self._give_up(rows[num[rows] > self._retain_values], num)
         self._sort_out(_SORTED_PER_VALUE * len(joined.values))
 

@@ -35,6 +35,14 @@ def distinct(numbers: Ints) -> Ints:
     return np.flatnonzero(np.bincount(numbers))  # np.unique imports a megabyte when it is called first
 
 
+def grown(column: NDArray[Any], size: int, empty: float) -> NDArray[Any]:
+    """Return a column with at least `size` rows; one that has to grow doubles, its new rows are `empty`."""
+    if size <= len(column):
+        return column
+    more = max(size, 2 * len(column)) - len(column)
+    return np.concatenate([column, np.full(more, empty, dtype=column.dtype)])
+
+
 def stretched(numbers: NDArray[Any], counts: Ints) -> NDArray[Any]:
     """Return each number so many times; one alone stands for all."""
     return numbers if len(numbers) == 1 else np.repeat(numbers, counts)

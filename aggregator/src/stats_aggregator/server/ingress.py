@@ -120,13 +120,10 @@ class Ingress:
 
     def send(self, replies: Iterable[Received]) -> None:
         """Send replies; those to workers that are gone, or too slow to read, are dropped by the socket."""
-        send = self._socket.send
         for peer, frame in replies:
             failpoints.reach("engine.reply.before")
             try:
-                # Where the first frame goes the second does too. send_multipart takes twice as long.
-                send(peer, _MORE)
-                send(frame, _DONTWAIT)
+                self._send(peer, frame)
             except zmq.ZMQError:
                 continue  # a later ACK says the same
             failpoints.reach("engine.reply.after")
@@ -134,10 +131,15 @@ class Ingress:
     def reaches(self, peer: bytes, frame: bytes) -> bool:
         """Send a frame to one peer; return whether it is connected, be it too slow to read."""
         try:
-            self._socket.send_multipart((peer, frame), zmq.DONTWAIT)
+            self._send(peer, frame)
         except zmq.ZMQError as error:
             return error.errno != zmq.EHOSTUNREACH
         return True
+
+    def _send(self, peer: bytes, frame: bytes) -> None:
+        # Where the first frame goes the second does too. send_multipart takes twice as long.
+        self._socket.send(peer, _MORE)
+        self._socket.send(frame, _DONTWAIT)
 
     def hang_up(self) -> None:
         """Take and send nothing more; `wake` may still be called."""
