@@ -1,5 +1,6 @@
 """The store: what goes in comes out, once, whole or not at all."""
 
+import itertools
 import math
 import os
 import pickle
@@ -15,7 +16,10 @@ from hypothesis import strategies as st
 from stats_aggregator.errors import StoreFailed, StoreFull
 from stats_aggregator.store.store import (
     ClosedOrdinals,
+    ClosedPeriod,
+    HeardRun,
     LastPeriod,
+    NewProperty,
     Store,
     StoredPeriod,
     StoredProperty,
@@ -182,6 +186,58 @@ def test_rows_that_fail_midway_leave_nothing(store):
     with pytest.raises(ValueError, match="no more"):
         store.close_period(Period("r", "c", 1, "a", 0, 1, 0), 1, rows())
     assert (store.end(), store.runs(), store.is_closed("r", "c", 1)) == (0, [], False)
+
+
+def closed(category, ordinal, *values):
+    """Return an entry: a period of the run r that is stored with others."""
+    period = Period("r", category, ordinal, f"{category}-{ordinal}", 0, 1, step=ordinal * 100)
+    return ClosedPeriod(period, len(values), [row("loss", list(values))])
+
+
+def test_many_entries_are_stored_together_each_with_the_next_position(store):
+    put(store, "r", "c", 1)
+    entries = [
+        closed("c", 3, 1.0), NewProperty("r", "c", "t", {"lr": 1}, SESSION, 1), closed("d", 1, 2.0, 3.0),
+        HeardRun("other", 7), NewProperty("r", "c", "t", {"lr": 1}, SESSION, 2), closed("c", 2, 4.0),
+        closed("c", 3, 9.0), closed("c", 1, 9.0),
+    ]  # fmt: skip
+    assert store.store(entries) == [True, True, True, True, False, True, False, False]
+    found, position = [], 1
+    while (entry := store.next_entry("r", position)) is not None:
+        position = entry.position
+        kind = entry.type if isinstance(entry, StoredProperty) else entry.summaries["loss"].full_dist
+        found.append((position, kind))
+    assert found == [(2, (1.0,)), (3, "t"), (4, (2.0, 3.0)), (5, (4.0,))]
+    assert store.end() == 5
+    assert store.closed_ordinals()["r", "c"] == ClosedOrdinals(((1, 3),))
+    assert store.last_period("r", "c") == LastPeriod(3, 300, 1)
+    runs = {run.run: run for run in store.runs()}
+    assert (runs["other"].started_ns, runs["other"].last_position, runs["r"].last_position) == (7, 0, 5)
+
+
+def test_entries_that_fail_midway_leave_nothing_of_those_before_them(store):
+    entries = [closed("c", 1, 1.0), NewProperty("r", "c", "t", 1, SESSION, 1),
+               NewProperty("r", "c", "t", object(), SESSION, 2)]  # fmt: skip
+    with pytest.raises(TypeError):
+        store.store(entries)
+    assert (store.end(), store.runs(), store.is_closed("r", "c", 1)) == (0, [], False)
+    assert store.store(entries[:2]) == [True, True]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(1, 12), max_size=6), max_size=6))
+def test_closed_ordinals_are_those_that_were_stored_however_they_came_together(tmp_path_factory, sets):
+    store = Store(tmp_path_factory.mktemp("store") / "store.sqlite", durability="none")
+    known: set[int] = set()
+    for ordinals in sets:
+        new = store.store([closed("c", ordinal, 1.0) for ordinal in ordinals])
+        for ordinal, is_new in zip(ordinals, new, strict=True):
+            assert is_new is (ordinal not in known)
+            known.add(ordinal)
+    ranges = store.closed_ordinals().get(("r", "c"), ClosedOrdinals()).ranges
+    assert [ordinal for first, last in ranges for ordinal in range(first, last + 1)] == sorted(known)
+    assert all(last + 1 < first for (_, last), (first, _) in itertools.pairwise(ranges)), "they are joined"
+    store.close()
 
 
 CLOSE_AND_DIE = """

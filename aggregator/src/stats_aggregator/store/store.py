@@ -10,7 +10,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from stats_aggregator_api import Period, PeriodSummaries
@@ -21,15 +21,24 @@ from .database import Database
 from .ordinals import ClosedOrdinals, LastPeriod
 from .retention import Retention
 from .stored import (
+    ClosedPeriod,
+    Entry,
+    HeardRun,
+    NewProperty,
     RunRow,
     StoredPeriod,
     StoredProperty,
     SummaryRow,
     summary_of,
 )
+from .storing import PERIOD_COLUMNS, Storing
 
 __all__ = [
     "Store",
+    "Entry",
+    "ClosedPeriod",
+    "NewProperty",
+    "HeardRun",
     "SummaryRow",
     "StoredPeriod",
     "StoredProperty",
@@ -40,11 +49,6 @@ __all__ = [
 ]
 
 RETENTION_S = 30 * 86_400.0
-_PERIOD_COLUMNS = (
-    "run, category, ordinal, id, start_ns, end_ns, step, workers_reporting, workers_expected, late, lost, "
-    "uncertain, duplicates"
-)
-_INSERT_SUMMARY = f"INSERT INTO summaries VALUES ({', '.join('?' * (1 + len(SummaryRow._fields)))})"
 _SELECT_SUMMARIES = f"SELECT {', '.join(SummaryRow._fields)} FROM summaries WHERE period = ? ORDER BY rowid"
 
 
@@ -56,21 +60,6 @@ def period_id(server_id: bytes, run: str, category: str, ordinal: int) -> str:
         digest.update(len(part).to_bytes(4, "little"))
         digest.update(part)
     return digest.hexdigest()[:32]
-
-
-class _Counted:
-    """Rows on their way into a period: how many there are, and whether one has retained values."""
-
-    def __init__(self, position: int, rows: Iterable[SummaryRow]) -> None:
-        self._position, self._rows = position, rows
-        self.num_series = 0
-        self.has_full_dist = False
-
-    def __iter__(self) -> Iterator[tuple[object, ...]]:
-        for row in self._rows:
-            self.num_series += 1
-            self.has_full_dist = self.has_full_dist or bool(row.full_dist)
-            yield self._position, *row
 
 
 class Store:
@@ -97,33 +86,25 @@ class Store:
         self.clock = clock
         self._retention = Retention(self.database, retention_s)
 
-    def close_period(self, period: Period, num_values: int, rows: Iterable[SummaryRow]) -> bool:
-        """Store a closed period in one transaction; False, and nothing changed, where it is stored already.
+    def store(self, entries: Iterable[Entry]) -> list[bool]:
+        """Store periods, properties and runs in one transaction, all or nothing, in this order.
 
-        `num_values` counts the raw values that came, NaN and infinities among them.
+        Returns of each whether it was new: a period that is stored already changes nothing, nor does a
+        property that its category has, be it from a replay or from each of many workers. A property's value
+        that is not made of plain JSON types is a TypeError.
         """
-        name = (period.run, period.category)
         with self.database.transaction() as connection:
-            if ordinals.is_closed(connection, *name, period.ordinal):
-                return False
-            now_ns = self.clock()
-            position = _next_position(connection, period.run, now_ns)
-            counted = _Counted(position, rows)
-            connection.executemany(_INSERT_SUMMARY, counted)
-            connection.execute(
-                f"INSERT INTO periods (position, {_PERIOD_COLUMNS}, num_values, num_series, stored_ns, "
-                f"has_full_dist) VALUES ({', '.join('?' * 18)})",
-                (
-                    position, *name, period.ordinal, period.id, period.start, period.end, period.step,
-                    period.workers_reporting, period.workers_expected, period.late, period.lost,
-                    period.uncertain, period.duplicates, num_values, counted.num_series, now_ns,
-                    counted.has_full_dist,
-                ),
-            )  # fmt: skip
-            ordinals.mark_closed(connection, *name, period.ordinal, period.step, period.end)
-            failpoints.reach("store.commit.before")
-        failpoints.reach("store.commit.after")
-        return True
+            storing = Storing(connection, self.clock())
+            found = storing.store(entries)
+            if storing.num_periods:
+                failpoints.reach("store.commit.before")
+        if storing.num_periods:
+            failpoints.reach("store.commit.after")
+        return found
+
+    def close_period(self, period: Period, num_values: int, rows: Iterable[SummaryRow]) -> bool:
+        """Store one period; False, and nothing changed, where it is stored already."""
+        return self.store([ClosedPeriod(period, num_values, rows)])[0]
 
     def add_property(
         self,
@@ -134,31 +115,12 @@ class Store:
         session: bytes,
         seq: int,
     ) -> bool:
-        """Store a property once; False where the category has the same one already.
-
-        So a property that comes again is harmless, be it from a replay or from each of many workers.
-        `session` and `seq` tell who said it first. `value` is made of plain JSON types, else TypeError.
-        """
-        text = json.dumps(value)
-        with self.database.transaction() as connection:
-            known = connection.execute(
-                "SELECT 1 FROM properties WHERE (run, category, type, value) = (?, ?, ?, ?)",
-                (run, category, property_type, text),
-            ).fetchone()
-            if known:
-                return False
-            now_ns = self.clock()
-            position = _next_position(connection, run, now_ns)
-            connection.execute(
-                "INSERT INTO properties VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (position, run, category, property_type, text, session, seq, now_ns),
-            )
-        return True
+        """Store one property; False where the category has the same one already."""
+        return self.store([NewProperty(run, category, property_type, value, session, seq)])[0]
 
     def touch_run(self, run: str, now_ns: int) -> None:
         """Note that `run` was heard of; its writers are made, and it is open."""
-        with self.database.transaction() as connection:
-            _touch(connection, run, now_ns, 0)
+        self.store([HeardRun(run, now_ns)])
 
     def close_run(self, run: str) -> None:
         """Note that `run` has ended: its writers close when they have all of it. New data opens it again."""
@@ -238,24 +200,9 @@ class Store:
         self.database.close()
 
 
-def _next_position(connection: sqlite3.Connection, run: str, now_ns: int) -> int:
-    connection.execute("UPDATE positions SET last = last + 1")
-    (position,) = connection.execute("SELECT last FROM positions").fetchone()
-    _touch(connection, run, now_ns, position)
-    return int(position)
-
-
-def _touch(connection: sqlite3.Connection, run: str, now_ns: int, position: int) -> None:
-    connection.execute(
-        "INSERT INTO runs VALUES (?1, ?2, ?2, 0, ?3) ON CONFLICT (run) DO UPDATE SET closed = 0, "
-        "touched_ns = max(touched_ns, ?2), last_position = max(last_position, ?3)",
-        (run, now_ns, position),
-    )
-
-
 def _period(connection: sqlite3.Connection, position: int) -> StoredPeriod:
     *columns, num_values, stored_ns = connection.execute(
-        f"SELECT {_PERIOD_COLUMNS}, num_values, stored_ns FROM periods WHERE position = ?", (position,)
+        f"SELECT {PERIOD_COLUMNS}, num_values, stored_ns FROM periods WHERE position = ?", (position,)
     ).fetchone()
     rows = map(SummaryRow._make, connection.execute(_SELECT_SUMMARIES, (position,)))
     summaries = PeriodSummaries(Period(*columns), {row.key: summary_of(row) for row in rows})

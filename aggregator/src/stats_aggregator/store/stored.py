@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from stats_aggregator_api import (
     Buckets,
+    Period,
     PeriodSummaries,
     StatsAggregationMethod,
     StatSummary,
@@ -67,6 +69,36 @@ class StoredProperty:
 
     def __str__(self) -> str:
         return f"property {self.type} of {self.category}"
+
+
+class ClosedPeriod(NamedTuple):
+    """A period on its way into the store; `num_values` counts NaN and infinities too."""
+
+    period: Period
+    num_values: int
+    rows: Iterable[SummaryRow]
+
+
+class NewProperty(NamedTuple):
+    """A property on its way into the store; `session` and `seq` tell who said it first."""
+
+    run: str
+    category: str
+    type: str
+    value: object
+    """Made of plain JSON types."""
+    session: bytes
+    seq: int
+
+
+class HeardRun(NamedTuple):
+    """A run that was heard of, on its way into the store."""
+
+    run: str
+    heard_ns: int
+
+
+Entry = ClosedPeriod | NewProperty | HeardRun
 
 
 class RunRow(NamedTuple):
