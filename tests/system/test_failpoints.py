@@ -12,9 +12,10 @@ import pytest
 
 from stats_aggregator.failpoints import NAMES
 from stats_aggregator.store.store import Store
-from stats_aggregator.store.stored import StoredProperty
+from stats_aggregator.store.stored import StoredPeriod, StoredProperty
+from stats_aggregator_client import StatsClient
 from tests.oracle import Oracle, stored_periods
-from tests.system.daemons import Daemon, wait_until
+from tests.system.daemons import WAIT_S, Daemon, wait_until
 from tests.system.raw_workers import CATEGORY, Crew
 
 SCRIPTS = ("p" + "b" * 11, "pb" + "x" + "b" * 9, "pbb" + "--" + "b" * 9)
@@ -119,6 +120,50 @@ def test_it_dies_while_it_runs_and_nothing_is_lost_or_counted_twice(failpoint: s
         _dies(daemon, failpoint)
         assert any(worker.durable_seq for worker in crew.workers), "nothing was acknowledged before it died"
         _go_on(daemon, crew, oracle)
+
+
+@pytest.mark.parametrize(("failpoint", "num_stored"), [("before", 1), ("after", 300)])
+def test_it_dies_while_many_periods_wait_and_each_is_stored_once(
+    failpoint: str, num_stored: int, tmp_path: Path
+) -> None:
+    go_on, other = tmp_path / "go-on", "after" if failpoint == "before" else "before"
+    daemon = Daemon(tmp_path / "daemon", "--every", "manual", *OPTIONS[2:])
+    # What ends while the first one is being stored waits, and is stored together: there it dies.
+    daemon.start(f"store.commit.{other}=pause({go_on})@1;store.commit.{failpoint}=die@2")
+    try:
+        with StatsClient(daemon.address, worker="w", run="run") as client:
+            _write(client, 0)
+            wait_until(go_on.with_name("go-on.reached").exists, "the first commit")
+            for number in range(1, 300):
+                _write(client, number)
+            assert client.flush(WAIT_S), "not all is acknowledged while the closer waits"
+            go_on.touch()
+            _dies(daemon, f"store.commit.{failpoint}")
+            assert len(_written(daemon)) == num_stored
+            daemon.start()
+            assert client.flush(WAIT_S)
+        assert daemon.stop() == 0
+    finally:
+        daemon.kill()
+    assert _written(daemon) == [(number + 1, f"c{number}", 1, float(number)) for number in range(300)]
+
+
+def _write(client: StatsClient, number: int) -> None:
+    reporter = client.reporter(f"c{number}")
+    reporter.add_stat("x", float(number))
+    reporter.write_stats(number)
+
+
+def _written(daemon: Daemon) -> list[tuple[int, str, int, float]]:
+    """Return position, category, num and sum of each stored period."""
+    store = Store(daemon.directory / "data" / "store.sqlite", durability="none")
+    found, position = [], 0
+    while (entry := store.next_entry("run", position)) is not None:
+        assert isinstance(entry, StoredPeriod)
+        position, summary = entry.position, entry.summaries["x"]
+        found.append((position, entry.summaries.period.category, summary.num, summary.sum))
+    store.close()
+    return found
 
 
 @pytest.mark.parametrize("failpoint", _both(BEFORE_A_PERIOD_ENDS))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stats_aggregator import failpoints
+from stats_aggregator.engine import closer
 from stats_aggregator.engine.sessions import MAX_CREDIT_BYTES, MIN_CREDIT_BYTES
 from stats_aggregator.journal.journal import Durability, Journal
 from stats_aggregator_client.wire import (
@@ -74,7 +75,8 @@ def test_the_window_of_one_that_is_gone_is_for_others(tmp_path):
 
 
 @pytest.mark.parametrize("up_s", [0, 10])
-def test_credit_is_zero_while_the_closer_is_behind_and_comes_back(tmp_path, up_s):
+def test_credit_is_zero_while_the_closer_is_behind_and_comes_back(tmp_path, monkeypatch, up_s):
+    monkeypatch.setattr(closer, "_BEHIND_JOBS", 2)
     with Core(tmp_path / "core", "manual", storing=False) as core:
         (worker,) = joined(core, "w")
         core.clock.pass_s(up_s)  # past the grace of a start, time may close periods
@@ -89,7 +91,28 @@ def test_credit_is_zero_while_the_closer_is_behind_and_comes_back(tmp_path, up_s
         assert [(reply.durable_seq, reply.credit > 0) for reply in replies] == [(8, True)]
 
 
-def test_after_a_start_credit_stays_while_many_windows_that_are_due_have_not_waited_long(tmp_path):
+def test_credit_is_zero_while_large_periods_wait_for_the_closer(tmp_path, monkeypatch):
+    monkeypatch.setattr(closer, "_BEHIND_BYTES", 1 << 20)
+    with Core(tmp_path / "core", "manual", storing=False, retain_values=100_000) as core:
+        (worker,) = joined(core, "w")
+        small, large = [("x", 0, [1.0])], [("x", 0, [1.0] * 40_000)]
+        for series, waits in ((small, False), (large, False), (small, False), (large, False), (large, False),
+                              (large, True)):  # fmt: skip
+            number = core.closer.waiting
+            reply = answer(core, worker.batch("c", series), worker.write(number))
+            assert isinstance(reply, Ack)
+            assert (reply.credit == 0) is waits, number
+        assert 1 << 20 < core.closer.waiting_bytes < 3 << 19
+        core.start_storing()
+        core.settle()
+        assert core.closer.waiting_bytes == 0
+        assert [decode(frame).credit > 0 for peer, frame in core.engine.tick()] == [True]
+
+
+def test_after_a_start_credit_stays_while_many_windows_that_are_due_have_not_waited_long(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(closer, "_SET_JOBS", 2)
     with Core(tmp_path / "core", "1s") as core:
         (worker,) = joined(core, "w")
         for _ in range(9):  # nothing is due before a worker's HELLO has had its time
@@ -107,7 +130,8 @@ def test_after_a_start_credit_stays_while_many_windows_that_are_due_have_not_wai
                 assert (reply.credit > 0) == is_given, ticks
 
 
-def test_who_ignores_the_credit_fills_no_memory(tmp_path):
+def test_who_ignores_the_credit_fills_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(closer, "_FAR_BEHIND_JOBS", 1024)
     with Core(tmp_path / "core", "manual", storing=False) as core:
         (worker,) = joined(core, "w")
         for _ in range(300):

@@ -175,7 +175,7 @@ def _ended(core: Core) -> list[Any]:
     found = [jobs.get() for _ in range(jobs.qsize())]
     for job in found:
         jobs.put(job)
-    return [job for job in found if hasattr(job, "closed")]
+    return [job for job, _ in found if hasattr(job, "closed")]
 
 
 def test_segments_go_when_all_in_them_is_stored_and_nothing_is_lost_by_it(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ..errors import JournalFull
 from ..journal.journal import AnyJournal
 from ..periods.periods import PeriodKey
 from .answers import Answers, Credit
-from .closer import Closer, RunBegan
+from .closer import Closer, RunBegan, bytes_of
 from .group import Group
 from .intake import Intake
 from .journal_limit import JournalLimit
@@ -31,10 +31,8 @@ from .state import State
 
 log = logging.getLogger(__name__)
 
-_MAX_WAITING = 2
-"""Jobs that may wait for the closer before credit is withdrawn."""
-_MAX_BACKLOG = 1024
-"""Jobs that may wait for the closer before nothing more is taken."""
+_CLOSED_AT_ONCE = 256
+"""So many periods that are due end in one group: more would keep those that wait for an answer."""
 
 Received = tuple[bytes, bytes]
 
@@ -95,7 +93,7 @@ class Engine:
         """Take a group of messages, store it, and return the replies."""
         group = Group(self._clock.now_ns())
         # Who ignores the credit must not fill the memory with periods that wait for the closer.
-        self.reception.stalled = self.stalled or self.closer.waiting > _MAX_BACKLOG
+        self.reception.stalled = self.stalled or self.closer.is_far_behind
         if not self.stalled:
             for period, mantissa_bits in self.memory.to_fold(self.state.open_periods()):
                 group.fold(period, mantissa_bits)
@@ -149,7 +147,7 @@ class Engine:
         return self.state.sessions.grant_bytes
 
     def _has_to_wait(self) -> bool:
-        is_behind = self._punctuality.is_behind or self.closer.waiting > _MAX_WAITING
+        is_behind = self._punctuality.is_behind or self.closer.is_behind
         return self.stopping or self.stalled or is_behind
 
     # Time.
@@ -203,12 +201,14 @@ class Engine:
         if first_hello_ns is None or now_ns < first_hello_ns + self._grace_ns:
             self._punctuality.kept(now_ns)
             return []
-        group = Group(now_ns)
+        group, ended_bytes = Group(now_ns), 0
         for category, period, cause in self.keeper.due(now_ns):
-            if self.closer.waiting + len(group.ended) >= _MAX_WAITING:
+            num_ended = len(group.ended)
+            if num_ended >= _CLOSED_AT_ONCE or self.closer.has_enough(num_ended, ended_bytes):
                 self._punctuality.missed(now_ns)
                 break
             self.keeper.close(group, category, period, cause)
+            ended_bytes += bytes_of(group.ended[-1])
         else:
             self._punctuality.kept(now_ns)
         return self._commit(group)
