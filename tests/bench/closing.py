@@ -21,6 +21,9 @@ from tests.system.daemons import Daemon
 
 _CASES = ((100, 100), (1_000, 100), (10_000, 100), (100_000, 10))
 """Series, and values of each."""
+_CATEGORIES = (1_000, 3_000, 10_000)
+"""So many categories of one value end with one window."""
+_WINDOW_S, _GRACE_S = 5, 1
 _KEYS_A_BATCH = 1_000
 _PING = Shape(50, 1)
 _PATIENCE_S = 120.0
@@ -60,6 +63,70 @@ def measure_closing(short: bool) -> Iterator[Row]:
         note = f"slowest ack meanwhile; {quiet_s * 1e3:.1f} ms just before"
         yield Row(f"{name}, stall of ingestion", stall_s * 1e3, "ms", note=note)
     yield growth("time to the stored summary, as series grow", took_s, "a series")
+    yield from _categories(short, rounds)
+
+
+def _categories(short: bool, rounds: int) -> Iterator[Row]:
+    """Yield time and stall of each number of categories that end at once."""
+    took_s: dict[int, float] = {}
+    for categories in _CATEGORIES[:1] if short else _CATEGORIES:
+        bare_s = statistics.median(_barest_s(categories, 1) for _ in range(rounds))
+        found = [_closed_at_once(categories) for _ in range(rounds)]
+        took_s[categories] = statistics.median(each.stored_s for each in found)
+        stall_s = statistics.median(each.slowest_ack_s for each in found)
+        quiet_s = statistics.median(each.quiet_ack_s for each in found)
+        counts = {
+            "acknowledged": sum(each.num_acknowledged for each in found),
+            "stored": sum(each.num_stored for each in found),
+        }
+        name, reference = f"{categories:,} categories of one value at once", "numpy's figures in one INSERT"
+        ratio = took_s[categories] / bare_s
+        yield Row(f"{name}, stored", took_s[categories] * 1e3, "ms", reference, ratio, counts=counts)
+        note = f"slowest ack meanwhile; {quiet_s * 1e3:.1f} ms just before"
+        yield Row(f"{name}, stall of ingestion", stall_s * 1e3, "ms", note=note)
+    if not short:
+        yield growth("time to the last stored period, as categories grow", took_s, "a category")
+
+
+def _closed_at_once(categories: int) -> Closed:
+    options = ("--writer", "jsonl", "--every", f"{_WINDOW_S}s", "--grace", f"{_GRACE_S}s")
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Daemon(Path(directory), *options) as daemon,
+        zmq.Context() as context,
+        Stored(daemon.directory) as store,
+    ):
+        pusher, pinger = (RawSession(context, daemon.address) for _ in range(2))
+        for session in (pusher, pinger):
+            session.greet()
+        batches = [ReadyBatch(pusher.id, Shape(1, 1), f"category {n}") for n in range(categories)]
+        window_end_s = _after_the_next_window_began()
+        for batch in batches:
+            while not pusher.may_send(len(batch)):
+                pusher.receive()
+            pusher.send(batch)
+        pusher.settle()
+        ping = ReadyBatch(pinger.id, _PING, "ping")
+        due_s = window_end_s + _GRACE_S
+        quiet_s, acks_s = [0.0], [0.0]
+        while time.time() < due_s:
+            quiet_s.append(_ack_s(pinger, ping))
+        while store.num_periods("category %") < categories:
+            acks_s.append(_ack_s(pinger, ping))
+            assert time.time() < due_s + _PATIENCE_S, "they are not stored"
+        stored_s = time.time() - due_s
+        num_stored = store.num_values("category %")
+        for session in (pusher, pinger):
+            session.close()
+    return Closed(stored_s, max(acks_s), max(quiet_s), categories, num_stored)
+
+
+def _after_the_next_window_began() -> float:
+    """Wait for the beginning of a window, which is aligned to the clock; return when that ends."""
+    now_s = time.time()
+    begin_s = now_s - now_s % _WINDOW_S + _WINDOW_S
+    time.sleep(begin_s - now_s)
+    return begin_s + _WINDOW_S
 
 
 def _closed(series: int, values: int, quiet_for_s: float) -> Closed:

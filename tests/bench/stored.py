@@ -14,16 +14,16 @@ class Stored:
         self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
 
     def num_values(self, category: str) -> int:
-        """Return how many values the summaries of a category stand for."""
+        """Return how many values the summaries of a category stand for; `%` in its name is any text."""
         question = (
             "SELECT coalesce(sum(num + num_nan + num_inf), 0) FROM summaries "
-            "JOIN periods ON period = position WHERE category = ?"
+            "JOIN periods ON period = position WHERE category LIKE ?"
         )
         return int(self._connection.execute(question, (category,)).fetchone()[0])
 
     def num_periods(self, category: str) -> int:
-        """Return how many periods of a category are stored."""
-        question = "SELECT count(*) FROM periods WHERE category = ?"
+        """Return how many periods of a category are stored; `%` in its name is any text."""
+        question = "SELECT count(*) FROM periods WHERE category LIKE ?"
         return int(self._connection.execute(question, (category,)).fetchone()[0])
 
     def __enter__(self) -> Stored:

@@ -39,6 +39,7 @@ ROWS = {
         *(f"{series} series of 100 values, {what}" for series in ("100", "1,000")
           for what in ("stored", "stall of ingestion")),
         "time to the stored summary, as series grow",
+        *(f"1,000 categories of one value at once, {what}" for what in ("stored", "stall of ingestion")),
     ],
     "recovery": [f"a journal of 10 MB, batches of 50x1, {what}" for what in ("ready", "speed")],
     "growth": [
@@ -46,11 +47,12 @@ ROWS = {
         "to take a batch of 50 keys x n", "to take n batches of 50x20 in one period",
     ],
 }  # fmt: skip
-STORES = {"worker": 2, "end-to-end": 4, "fan-in": 2, "closing": 2, "recovery": 1, "growth": 0}
+STORES = {"worker": 2, "end-to-end": 4, "fan-in": 2, "closing": 3, "recovery": 1, "growth": 0}
 """How many rows of each section say what was acknowledged and what was stored."""
 UNCOMPARED = {
     "50x20, a bare ROUTER with acks", "50x20, multiprocessing.Queue",
     "100 series of 100 values, stall of ingestion", "1,000 series of 100 values, stall of ingestion",
+    "1,000 categories of one value at once, stall of ingestion",
     "a journal of 10 MB, batches of 50x1, ready",
 }  # fmt: skip
 
