@@ -47,7 +47,7 @@ NAMES = frozenset(
         "recovery.unlink",  # of the segment that was rewritten
         "engine.apply",
         "engine.reply",  # one reply to one worker
-        "store.commit",  # of a period that is closed
+        "store.commit",  # of periods that are closed, all that waited
         "writers.call",
         "writers.cursor",
     )

@@ -149,6 +149,8 @@ class Closer:
     def _store_next(self) -> bool:
         """Wait for jobs, and store all that wait; return False where the end came first."""
         jobs = self._next_jobs()
+        if not jobs:
+            return False
         entries, pins = self._entries([job for job, _ in jobs])
         while not self._stopping.is_set():
             try:
