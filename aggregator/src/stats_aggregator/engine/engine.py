@@ -139,7 +139,7 @@ class Engine:
             self._feed.closed(*ended.period.key)
 
     def _replies(self, group: Group) -> list[Received]:
-        return self._answers.to_group(group, self._credit())
+        return self._answers.to_group(group, self._credit(), self._clock.now_ns())
 
     def _credit(self) -> Credit:
         if self._has_to_wait():
