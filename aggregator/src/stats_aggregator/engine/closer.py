@@ -13,6 +13,8 @@ from stats_aggregator_api import Period
 from stats_aggregator_client.wire import Property
 
 from ..errors import StoreBusy, StoreFull
+from ..journal.decisions import Closed
+from ..periods.periods import OpenPeriod
 from ..pooling.summaries import SummaryRows
 from ..store.store import Store, period_id
 from .state import EndedPeriod
@@ -144,13 +146,18 @@ class Closer:
             category=category,
             ordinal=ordinal,
             id=period_id(self._server_id, run, category, ordinal),
-            start=period.start_ns,
+            start=period.start_ns if closed.start_ns < 0 else closed.start_ns,
             end=closed.end_ns,
             step=closed.step,
-            workers_reporting=len(period.accumulator.workers),
+            workers_reporting=_reporting(period, closed),
             workers_expected=closed.workers_expected,
             late=period.late,
             lost=period.lost,
             uncertain=period.uncertain,
             duplicates=closed.duplicates,
         )
+
+
+def _reporting(period: OpenPeriod, closed: Closed) -> int:
+    """Return how many workers are in the period; a journal of before has no number of them."""
+    return len(period.accumulator.workers) if closed.workers_reporting < 0 else closed.workers_reporting

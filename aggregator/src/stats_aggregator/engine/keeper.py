@@ -19,6 +19,8 @@ from .totals import Totals
 _CROWDED_WINDOWS = 20_000
 """Windows of all categories together that may be open; more values are late, as past those of one."""
 _WAITS_FOR_WRITE_NS = 300 * 1_000_000_000
+_MAX_NAMED = 20
+"""So many of the workers that are missing in a period are named."""
 
 
 class PeriodKeeper:
@@ -29,6 +31,8 @@ class PeriodKeeper:
         self._grace_ns = grace_ns
         self._sayings = sayings
         self._is_crowded = False
+        self._expected_in: Group | None = None
+        self._expected: dict[str, set[str]] = {}
         self.totals = Totals()
 
     def values(
@@ -139,26 +143,41 @@ class PeriodKeeper:
         """End a period."""
         sessions = self._state.sessions
         reporting = {*period.accumulator.workers, *group.workers_in(period)}
-        expected = reporting | (sessions.live_workers(category.run) & category.senders)
+        if cause in ("write", "grace"):
+            reporting |= sessions.workers_of(category.round.written)
+        missing = (self._expected_workers(group, category.run) & category.senders) - reporting
         owed = category.round.missing(sessions.is_live) if cause == "grace" else []
+        start_ns, end_ns = category.span_of(period, group.now_ns)
         if category.axis.position < 0:
             name = category.name
             self._sayings.once(("no step", *period.key[:2]), "%s reports no step: periods count", name)
         closed = Closed(
             *period.key,
-            end_ns=category.end_of(period, group.now_ns),
+            end_ns=end_ns,
             window_ns=period.window_ns,
             step=category.axis.step_for(period.step, period.key.ordinal),
-            workers_expected=len(expected),
+            workers_expected=len(reporting) + len(missing),
             duplicates=period.duplicates,
             cause=cause,
             owed=owed,
+            start_ns=start_ns,
+            workers_reporting=len(reporting),
+            missing=sorted(missing)[:_MAX_NAMED],
         )
         category.finish(closed)
         self.totals.periods_closed += 1
         ended = EndedPeriod(period, closed)
         self._state.unstored[period.key] = ended
         group.close(ended)
+
+    def _expected_workers(self, group: Group, run: str) -> set[str]:
+        """Return the workers expected in the run; worked out once a group, in which 1,000 periods may end."""
+        if self._expected_in is not group:
+            self._expected_in, self._expected = group, {}
+        found = self._expected.get(run)
+        if found is None:
+            found = self._expected[run] = self._state.sessions.expected_workers(run, group.now_ns)
+        return found
 
     def due(self, now_ns: int) -> Iterator[tuple[Category, OpenPeriod, str]]:
         """Yield what ends by the clock, and why; the caller closes it before it asks for the next."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 _SECOND_NS = 1_000_000_000
 SILENT_AFTER_NS = 15 * _SECOND_NS
 LOST_AFTER_NS = 60 * _SECOND_NS
+EXPECTED_FOR_NS = 3600 * _SECOND_NS
+"""So long a worker that is not heard of, and has not said BYE, is expected in each period."""
 FORGOTTEN_AFTER_NS = 7 * 86400 * _SECOND_NS
 _MAX_REFUSED = 32
 MIN_CREDIT_BYTES = 10_000
@@ -171,9 +173,17 @@ class Sessions:
             session.granted_bytes = granted
         return granted
 
-    def live_workers(self, run: str) -> set[str]:
-        """Return the workers of a run that are alive, by the last judgement, if only on their way back."""
-        return {s.worker for s in self if s.run == run and s.liveness is Liveness.ALIVE}
+    def expected_workers(self, run: str, now_ns: int) -> set[str]:
+        """Return the workers of a run that have not said BYE and were heard within the hour."""
+        return {
+            session.worker
+            for session in self
+            if session.run == run and not session.said_bye and now_ns - session.heard_ns < EXPECTED_FOR_NS
+        }
+
+    def workers_of(self, session_ids: Iterable[bytes]) -> set[str]:
+        """Return the workers of these sessions, but for those that are forgotten."""
+        return {self._by_id[session_id].worker for session_id in session_ids if session_id in self._by_id}
 
     def is_live(self, session_id: bytes) -> bool:
         """Return whether the session was heard of late, by the last judgement."""

@@ -235,11 +235,14 @@ class Category:
         """Return the periods that an earlier `every` left open and that nothing would end now."""
         return [period for period in self.periods.values() if self.by_time and not period.window_ns]
 
-    def end_of(self, period: OpenPeriod, now_ns: int) -> int:
-        """Return the end of a period that is closed now."""
-        if period.window_ns:
-            return min(period.window_end_ns, max(now_ns, period.start_ns))
-        return max(now_ns, period.start_ns)
+    def span_of(self, period: OpenPeriod, now_ns: int) -> tuple[int, int]:
+        """Return start and end of a period that is closed now; it begins where the one before ended, or later.
+
+        So periods of a category do not overlap, be they parts of a window or of values that waited long.
+        """
+        start_ns = max(period.start_ns, self.closed_through_ns)
+        end_ns = min(period.window_end_ns, now_ns) if period.window_ns else now_ns
+        return start_ns, max(start_ns, end_ns)
 
     def finish(self, closed: Closed) -> OpenPeriod | None:
         """End a period; return it, or None in a replay that did not build it."""
@@ -249,8 +252,7 @@ class Category:
             self.round.close(closed.owed)
         if self.axis.position >= 0:
             self.axis.last = closed.step
-        if closed.window_ns:
-            self.closed_through_ns = max(self.closed_through_ns, closed.end_ns)
+        self.closed_through_ns = max(self.closed_through_ns, closed.end_ns)
         if period is not None:
             self.windows.pop((period.start_ns, period.window_ns), None)
         return period
