@@ -169,6 +169,8 @@ class AxisModel:
                 self._report(each.ordinal, getattr(self._before[-2].message, "step", -1))
             reported = self.open.pop(each.ordinal)[1]
             right = each.ordinal if reported < 0 and self.last < 0 else max(reported, self.last)
+            if each.cause == "left" and 0 <= right == self.last:
+                right += 1  # what was left over hides no written point
             assert each.step == right, f"{each} should be at step {right}"
             if self.position >= 0:
                 self.last = each.step

@@ -57,6 +57,13 @@ SCENARIOS = [
         ],
     ),
     Scenario(
+        "all that could write have ended", ["closed by left"],
+        [
+            *_written(0), ("exchange", 1), *_sent(0, "trained"), ("stop_worker", 0, True, 0.0),
+            ("exchange", 1), ("pass_s", 2), ("pass_s", 2), *_sent(1, "trained"), ("exchange", 1),
+        ],
+    ),
+    Scenario(
         "training goes back to a checkpoint", ["closed by rewind", "rewind"],
         [*_written(0), *_sent(0, "trained"), ("rewind", 0, "trained", 5), *_written(0), ("exchange", 1)],
     ),

@@ -70,7 +70,7 @@ class Engine:
         self.closer = closer
         self.server_id, self.run = server_id, run
         sayings = Sayings(log)
-        self._roll = RollCall(state.sessions, sayings)
+        self._roll = RollCall(state.sessions, sayings, self._is_reached)
         reconnect_wait = ReconnectWait(state.sessions, clock.now_ns(), grace_ns)
         self.reception = Reception(state, server_id, run, sayings, reconnect_wait, self._is_reached)
         self.keeper = PeriodKeeper(state, grace_ns, sayings)
@@ -239,7 +239,7 @@ class Engine:
         keeper = self.keeper
         if self._waiting_group is None:
             group = Group(self._clock.now_ns())
-            for category, period, cause in keeper.ending(close_all):
+            for category, period, cause in keeper.ending(group.now_ns, close_all):
                 keeper.close(group, category, period, cause)
             self._commit(group)
         ended = self._waiting_group.ended if self._waiting_group is not None else []

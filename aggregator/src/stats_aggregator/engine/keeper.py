@@ -155,7 +155,7 @@ class PeriodKeeper:
             *period.key,
             end_ns=end_ns,
             window_ns=period.window_ns,
-            step=category.axis.step_for(period.step, period.key.ordinal),
+            step=category.step_of(period, cause),
             workers_expected=len(reporting) + len(missing),
             duplicates=period.duplicates,
             cause=cause,
@@ -187,14 +187,17 @@ class PeriodKeeper:
                 for period, cause in list(category.due(now_ns, self._grace_ns, is_live)):
                     yield category, period, cause
 
-    def ending(self, close_all: bool) -> Iterator[tuple[Category, OpenPeriod, str]]:
-        """Yield what ends with the daemon, and why: what time ends, what was written, or all.
+    def ending(self, now_ns: int, close_all: bool) -> Iterator[tuple[Category, OpenPeriod, str]]:
+        """Yield what ends with the daemon, and why: what time ends, what was written or is left, or all.
 
         A round of WRITEs that has begun waits for nobody any more.
         """
+        self._look_who_is_left(now_ns)
         for category, period in self.open_periods():
             if period in category.written_periods():
                 yield category, period, "grace"
+            elif period in category.left_periods():
+                yield category, period, "left"
             elif close_all or period.window_ns > 0:
                 yield category, period, "stop"
 
@@ -211,7 +214,16 @@ class PeriodKeeper:
         self._state.forget_idle(now_ns)
         windows = sum(len(category.windows) for category in self._state.categories.values())
         self._is_crowded = windows > _CROWDED_WINDOWS
+        self._look_who_is_left(now_ns)
         self._say_who_waits(now_ns)
+
+    def _look_who_is_left(self, now_ns: int) -> None:
+        """Note of each category that WRITE ends whether anybody is there that may write."""
+        sessions = self._state.sessions
+        for category in self._state.categories.values():
+            if category.waits_for_producers:
+                may_write = category.may_write | category.round.writers
+                category.note_present(any(sessions.is_present(each, now_ns) for each in may_write), now_ns)
 
     def _say_who_waits(self, now_ns: int) -> None:
         """Say once of a category that has values and nobody who writes them."""

@@ -1,4 +1,4 @@
-"""ReconnectWait: for how long, after a start, the clock ends no period because workers are still coming back."""
+"""ReconnectWait: for how long, after a start, the clock ends no period since workers still come back."""
 
 from __future__ import annotations
 

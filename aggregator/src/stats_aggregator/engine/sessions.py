@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 _SECOND_NS = 1_000_000_000
 SILENT_AFTER_NS = 15 * _SECOND_NS
 LOST_AFTER_NS = 60 * _SECOND_NS
+GONE_AFTER_NS = 600 * _SECOND_NS
+"""After so long a lost session counts as ended, though its connection stands."""
 EXPECTED_FOR_NS = 3600 * _SECOND_NS
 """So long a worker that is not heard of, and has not said BYE, is expected in each period."""
 FORGOTTEN_AFTER_NS = 7 * 86400 * _SECOND_NS
@@ -53,6 +55,8 @@ class Session:
     durable_seq: int = 0
     heard_ns: int = 0
     said_bye: bool = False
+    is_cut_off: bool = False
+    """Whether its connection was found to have ended when it was lost."""
     peer: bytes | None = None
     granted_bytes: int = 0
     nacked_seq: int = -1
@@ -73,7 +77,7 @@ class Session:
     def hear(self, now_ns: int) -> None:
         """Note that the worker spoke."""
         self.heard_ns = now_ns
-        self.said_bye = False
+        self.said_bye = self.is_cut_off = False
 
     def judge(self, now_ns: int) -> Liveness:
         """Return what is known of the worker now."""
@@ -190,19 +194,33 @@ class Sessions:
         session = self._by_id.get(session_id)
         return session is not None and session.liveness is Liveness.ALIVE
 
+    def is_present(self, session_id: bytes, now_ns: int) -> bool:
+        """Return whether the session may still speak: it has not said BYE, and is not lost for good.
+
+        Lost for good is who is unheard for a minute on a connection that has ended, or else for ten minutes:
+        a laptop's lid and a debugger are no end.
+        """
+        session = self._by_id.get(session_id)
+        if session is None or session.said_bye:
+            return False
+        silence_ns = now_ns - session.heard_ns
+        return silence_ns < (LOST_AFTER_NS if session.is_cut_off else GONE_AFTER_NS)
+
     def forgive(self, away_ns: int) -> None:
         """Hold nobody's silence against them while nobody listened."""
         for session in self:
             if session.liveness in (Liveness.ALIVE, Liveness.SILENT):
                 session.heard_ns += away_ns
 
-    def judge_all(self, now_ns: int) -> list[Session]:
+    def judge_all(self, now_ns: int, is_reached: Callable[[Session], bool]) -> list[Session]:
         """Judge every session anew, forget the ones unheard for seven days, and return what changed."""
         changed = []
         for session in list(self._by_id.values()):
             was, session.liveness = session.liveness, session.judge(now_ns)
             if was is not session.liveness:
                 changed.append(session)
+            if was is not session.liveness is Liveness.LOST:
+                session.is_cut_off = session.peer is None or not is_reached(session)
             if session.liveness in (Liveness.GONE, Liveness.LOST):
                 # A lost worker that comes back on the same connection is asked for HELLO.
                 self._disconnect(session)

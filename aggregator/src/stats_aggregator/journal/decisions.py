@@ -79,9 +79,9 @@ class Checkpointed(NamedTuple):
 class Closed(NamedTuple):
     """A period ended, with all that was known only at that moment.
 
-    `window_ns` is 0 where it was no time period. `missing` are the first of the workers that were expected and
-    are not among `reporting`, by name. Journals of before have no fields from `start_ns` on: -1 stands for what
-    the period itself has.
+    `window_ns` is 0 where it was no time period. `missing` are the first, by name, of the workers that were
+    expected and are not in it. Journals of before have no fields from `start_ns` on: -1 stands for what the
+    period itself has.
     """
 
     run: str
