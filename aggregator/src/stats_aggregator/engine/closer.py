@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from stats_aggregator_api import Period
+from stats_aggregator_api import Cause, Period
 from stats_aggregator_client.wire import Property
 
 from ..errors import StoreBusy, StoreFull
@@ -155,6 +155,8 @@ class Closer:
             lost=period.lost,
             uncertain=period.uncertain,
             duplicates=closed.duplicates,
+            missing=tuple(getattr(closed, "missing", ())),
+            cause=Cause(closed.cause),
         )
 
 

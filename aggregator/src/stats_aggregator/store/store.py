@@ -11,9 +11,10 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from stats_aggregator_api import Period, PeriodSummaries
+from stats_aggregator_api import Cause, Period, PeriodSummaries
 
 from .. import failpoints
 from . import ordinals
@@ -42,7 +43,7 @@ __all__ = [
 RETENTION_S = 30 * 86_400.0
 _PERIOD_COLUMNS = (
     "run, category, ordinal, id, start_ns, end_ns, step, workers_reporting, workers_expected, late, lost, "
-    "uncertain, duplicates"
+    "uncertain, duplicates, missing, cause"
 )
 _INSERT_SUMMARY = f"INSERT INTO summaries VALUES ({', '.join('?' * (1 + len(SummaryRow._fields)))})"
 _SELECT_SUMMARIES = f"SELECT {', '.join(SummaryRow._fields)} FROM summaries WHERE period = ? ORDER BY rowid"
@@ -112,12 +113,12 @@ class Store:
             connection.executemany(_INSERT_SUMMARY, counted)
             connection.execute(
                 f"INSERT INTO periods (position, {_PERIOD_COLUMNS}, num_values, num_series, stored_ns, "
-                f"has_full_dist) VALUES ({', '.join('?' * 18)})",
+                f"has_full_dist) VALUES ({', '.join('?' * 20)})",
                 (
                     position, *name, period.ordinal, period.id, period.start, period.end, period.step,
                     period.workers_reporting, period.workers_expected, period.late, period.lost,
-                    period.uncertain, period.duplicates, num_values, counted.num_series, now_ns,
-                    counted.has_full_dist,
+                    period.uncertain, period.duplicates, json.dumps(period.missing), period.cause.value,
+                    num_values, counted.num_series, now_ns, counted.has_full_dist,
                 ),
             )  # fmt: skip
             ordinals.mark_closed(connection, *name, period.ordinal, period.step, period.end)
@@ -254,11 +255,12 @@ def _touch(connection: sqlite3.Connection, run: str, now_ns: int, position: int)
 
 
 def _period(connection: sqlite3.Connection, position: int) -> StoredPeriod:
-    *columns, num_values, stored_ns = connection.execute(
+    *columns, missing, cause, num_values, stored_ns = connection.execute(
         f"SELECT {_PERIOD_COLUMNS}, num_values, stored_ns FROM periods WHERE position = ?", (position,)
     ).fetchone()
     rows = map(SummaryRow._make, connection.execute(_SELECT_SUMMARIES, (position,)))
-    summaries = PeriodSummaries(Period(*columns), {row.key: summary_of(row) for row in rows})
+    period = replace(Period(*columns), missing=tuple(json.loads(missing)), cause=Cause(cause))
+    summaries = PeriodSummaries(period, {row.key: summary_of(row) for row in rows})
     return StoredPeriod(position, summaries, num_values, stored_ns)
 
 
