@@ -48,7 +48,7 @@ SCENARIOS = [
     Scenario("a clock is far ahead", ["late"], [("jump", 0, 30), *_sent(0, "auto"), _ALL]),
     Scenario(
         "a round is complete, one waits for grace, and one writes twice",
-        ["closed by write", "closed by grace"],
+        ["closed by write", "closed by patience"],
         [
             *_written(0), *_written(1), ("exchange", 1), ("pass_s", 3),
             *_written(0), *_written(1), ("exchange", 1),

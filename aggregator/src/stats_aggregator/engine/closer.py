@@ -155,7 +155,7 @@ class Closer:
             lost=period.lost,
             uncertain=period.uncertain,
             duplicates=closed.duplicates,
-            missing=tuple(getattr(closed, "missing", ())),
+            missing=tuple(closed.missing),
             cause=Cause(closed.cause),
         )
 

@@ -143,10 +143,10 @@ class PeriodKeeper:
         """End a period."""
         sessions = self._state.sessions
         reporting = {*period.accumulator.workers, *group.workers_in(period)}
-        if cause in ("write", "grace"):
+        if cause in ("write", "patience"):
             reporting |= sessions.workers_of(category.round.written)
         missing = (self._expected_workers(group, category.run) & category.senders) - reporting
-        owed = category.round.missing(sessions.is_live) if cause == "grace" else []
+        owed = category.round.missing(sessions.is_live) if cause == "patience" else []
         start_ns, end_ns = category.span_of(period, group.now_ns)
         if category.axis.position < 0:
             name = category.name
@@ -195,7 +195,7 @@ class PeriodKeeper:
         self._look_who_is_left(now_ns)
         for category, period in self.open_periods():
             if period in category.written_periods():
-                yield category, period, "grace"
+                yield category, period, "patience"
             elif period in category.left_periods():
                 yield category, period, "left"
             elif close_all or period.window_ns > 0:

@@ -13,6 +13,8 @@ from ..pooling.accumulators import Accumulator
 from .axis import Axis, WriteRound
 from .every import AUTO_WINDOW_NS, Every, Mode
 
+_BY_WRITE = ("write", "patience", "grace")
+"""Causes that end a round of WRITEs; "grace" is what patience is called in journals of before."""
 LEFT_AFTER_NS = 2_000_000_000
 """So long, at the most, a period waits once nobody is left that could write: another may just begin."""
 MAX_OPEN_WINDOWS = 10_000
@@ -238,7 +240,7 @@ class Category:
                 yield period, "time"
         if self.by_write and (self.round.is_due(now_ns, grace_ns) or self.round.is_complete(is_live)):
             for period in self.written_periods():
-                yield period, "grace"
+                yield period, "patience"
         elif self.left_ns and now_ns >= self.left_ns + min(grace_ns, LEFT_AFTER_NS):
             for period in self.left_periods():
                 yield period, "left"
@@ -291,7 +293,7 @@ class Category:
         """End a period; return it, or None in a replay that did not build it."""
         period = self.periods.pop(closed.ordinal, None)
         self.next_ordinal = max(self.next_ordinal, closed.ordinal + 1)
-        if closed.cause in ("write", "grace"):
+        if closed.cause in _BY_WRITE:
             self.round.close(closed.owed)
         elif closed.cause == "left":
             self._fall_back_to_time()
