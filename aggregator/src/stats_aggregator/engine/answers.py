@@ -36,7 +36,8 @@ class Answers:
 
     def ack(self, session: Session, credit_bytes: int, now_ns: int) -> bytes:
         """Return the ACK of all that the session has stored."""
-        return encode(Ack(session.id, session.durable_seq, credit_bytes, now_ns, self._windows_ns))
+        ack = Ack(session.id, session.durable_seq, credit_bytes, now_ns, self._windows_ns)
+        return encode(ack._replace(notices=session.take_notices()) if session.notices else ack)
 
     def _welcome(self, session: Session, credit_bytes: int, now_ns: int) -> bytes:
         return encode(
@@ -49,5 +50,6 @@ class Answers:
                 credit_bytes,
                 now_ns,
                 self._windows_ns,
+                notices=session.take_notices(),
             )
         )

@@ -44,6 +44,8 @@ class PeriodKeeper:
             self._hand_over(group, category)
         period, start_ns, late = category.find(message.t_last, group.now_ns, self._is_crowded)
         self.totals.take(message, num, late)
+        if message.steps:
+            self._say_what_counts_nothing(session, category)
         if period is None:
             if category.by_time and is_empty(message):
                 category.pass_by(message, session.worker)
@@ -114,19 +116,32 @@ class PeriodKeeper:
             self.close(group, category, period, "steps")
 
     def _say_who_begins_behind(self, session: Session, category: Category, step: int) -> None:
-        """Say once that a training is drawn at the end of another one, as where a script is run again."""
-        if step < category.axis.last:
-            self._sayings.once(
-                ("behind", session.run, category.name),
-                "worker %s begins at step %d of %s, which is at %d in run %s: until it is further, its "
-                "values are drawn there. Another training needs another STATS_AGGREGATOR_RUN_ID or category; "
-                "one that goes on from a checkpoint calls rewind(step)",
-                session.worker,
-                step,
-                category.name,
-                category.axis.last,
-                session.run,
-            )
+        """Say once that a training is drawn at the end of another one, as where a script is run again.
+
+        It is logged, and the worker that begins hears of it: its user may never look at the daemon's log.
+        """
+        if step >= category.axis.last:
+            return
+        text = (
+            f"worker {session.worker} begins at step {step} of {category.name}, which is at "
+            f"{category.axis.last} in run {session.run}: until it is further, its values are drawn there. "
+            "Another training needs another STATS_AGGREGATOR_RUN_ID or category; one that goes on from a "
+            "checkpoint calls rewind(step)"
+        )
+        session.notices.append(text)
+        self._sayings.once(("behind", session.run, category.name), "%s", text)
+
+    def _say_what_counts_nothing(self, session: Session, category: Category) -> None:
+        """Say once a session that its increments move no step, since somebody told an absolute one."""
+        if session.counts_nothing or category.axis.absolute < 0:
+            return
+        session.counts_nothing = True
+        text = (
+            f"add_steps of worker {session.worker} counts nothing in {category.name}: the step is absolute "
+            f"there, {category.axis.absolute} by write_stats or set_step, and absolute steps win"
+        )
+        session.notices.append(text)
+        self._sayings.once(("absolute", session.run, category.name), "%s", text)
 
     def rewind(self, group: Group, session: Session, rewind: Rewind, frame: bytes) -> None:
         """End the category's periods and let its axis go back."""

@@ -17,6 +17,7 @@ EXPECTED_FOR_NS = 3600 * _SECOND_NS
 """So long a worker that is not heard of, and has not said BYE, is expected in each period."""
 FORGOTTEN_AFTER_NS = 7 * 86400 * _SECOND_NS
 _MAX_REFUSED = 32
+_MAX_NOTICES = 8
 MIN_CREDIT_BYTES = 10_000
 MAX_CREDIT_BYTES = 8 << 20
 
@@ -67,12 +68,24 @@ class Session:
     duplicates: int = 0
     values_per_s: float = 0.0
     counted_values: int = 0
+    counts_nothing: bool = False
+    """Whether it was told that its increments count nothing where steps are absolute."""
     refused: deque[Refused] = field(default_factory=lambda: deque(maxlen=_MAX_REFUSED))
+    notices: deque[str] = field(default_factory=lambda: deque(maxlen=_MAX_NOTICES))
+    """What a person at the worker should read, until an answer takes it there."""
 
     def measure(self, elapsed_s: float) -> None:
         """Take the rate of values since the last measurement into the moving average."""
         rate, self.counted_values = (self.values - self.counted_values) / elapsed_s, self.values
         self.values_per_s += 0.3 * (rate - self.values_per_s)
+
+    def take_notices(self) -> tuple[str, ...]:
+        """Return the notices that wait, and keep them no longer."""
+        if not self.notices:  # most often
+            return ()
+        taken = tuple(self.notices)
+        self.notices.clear()
+        return taken
 
     def hear(self, now_ns: int) -> None:
         """Note that the worker spoke."""
