@@ -31,7 +31,7 @@ class Box:
     def put(self, values: Content | list[float], category: str = "c", **fields: object) -> None:
         found = values if isinstance(values, dict) else {("k", 0): values}
         at_ns = int(self.now_s * S)
-        made = chunk(found, arrival=self.out.arrival(), first_ns=at_ns, last_ns=at_ns, **fields)
+        made = chunk(found, arrival=self.out.arrival(), first=at_ns, last=at_ns, **fields)
         self.out.put(self.out.lane(category), made)
 
     def note(self, kind: Kind, step: int = 0, value: object = None, category: str = "c") -> None:

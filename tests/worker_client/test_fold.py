@@ -61,7 +61,7 @@ def check(found: Chunk | Fold, right: Content) -> None:
 def test_any_folding_in_any_grouping_comes_to_the_same(parts: list[Content], data: st.DataObject) -> None:
     steps = [data.draw(st.none() | st.integers(0, 9)) for _ in parts]
     items: list[Chunk | Fold] = [
-        chunk(part, arrival=index, first_ns=index, last_ns=index, steps=1, step=steps[index])
+        chunk(part, arrival=index, first=index, last=index, steps=1, step=steps[index])
         for index, part in enumerate(parts)
     ]
     while len(items) > 1:
@@ -73,7 +73,7 @@ def test_any_folding_in_any_grouping_comes_to_the_same(parts: list[Content], dat
             items[at : at + 2] = [done(join_items(item, items[at + 1]))]
     (whole,) = items
     check(whole, pool(parts))
-    assert (whole.arrival, whole.first_ns, whole.last_ns) == (0, 0, len(parts) - 1)
+    assert (whole.arrival, whole.first, whole.last) == (0, 0, len(parts) - 1)
     assert whole.steps == len(parts)
     assert whole.step == next((step for step in reversed(steps) if step is not None), None)
 

@@ -20,7 +20,7 @@ _PAIR_BYTES = 8
 
 
 class Chunk(NamedTuple):
-    """Values of one category, from monotonic `first_ns` to `last_ns`.
+    """Values of one category, from the stamp `first` to `last`, of the Timeline.
 
     `values` are float64 in the machine's order: those of the first series, then of the second, and so on.
     `step` is absolute, `steps` an increment.
@@ -30,8 +30,8 @@ class Chunk(NamedTuple):
     closing: int
     step: int | None
     steps: int
-    first_ns: int
-    last_ns: int
+    first: int
+    last: int
     series: tuple[Name, ...] = ()
     counts: array[int] = array("I")
     values: bytes = b""
@@ -75,7 +75,7 @@ def join(chunks: list[Chunk]) -> Chunk | None:
     values = b"".join([part for parts in found.values() for part in parts])
     first, last = chunks[0], chunks[-1]
     return last._replace(
-        arrival=first.arrival, first_ns=first.first_ns, series=tuple(found), counts=counts, values=values
+        arrival=first.arrival, first=first.first, series=tuple(found), counts=counts, values=values
     )
 
 

@@ -41,8 +41,8 @@ class Fold(NamedTuple):
     closing: int
     step: int | None
     steps: int
-    first_ns: int
-    last_ns: int
+    first: int
+    last: int
     mantissa_bits: int
     series: tuple[Name, ...]
     tallies: array[int]

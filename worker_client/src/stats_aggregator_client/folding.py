@@ -127,7 +127,7 @@ def _merge(left: Fold, right: Fold) -> Generator[None, None, Fold]:
         made.add(part.name, part.moments, _buckets(part, right.mantissa_bits - bits))
         if pause.due(_SERIES_WORK + len(part.keys)):
             yield
-    like = right._replace(arrival=left.arrival, first_ns=left.first_ns, mantissa_bits=bits)
+    like = right._replace(arrival=left.arrival, first=left.first, mantissa_bits=bits)
     return made.fold(like, left.series)
 
 

@@ -81,7 +81,7 @@ class Lane:
         """Counts what was done at the head: who works on places in `pressed` sees that they have moved."""
         self.closing = int(Closing.TIME)
         self.last_ns = 0
-        """Until when batches were made, in the daemon's time: the next one's values are no older."""
+        """The latest time that was sent in this session: the next batch's is no less."""
         self.forget()
 
     def __bool__(self) -> bool:

@@ -17,7 +17,8 @@ from .ladder import Ladder
 from .lane import Item, Lane, Note, Owed, Taken
 from .log import LOGGER
 from .shipment import BATCH_BYTES, Room, load
-from .windows import last_boundary
+from .timeline import Timeline
+from .windows import last_boundary, next_boundary
 from .wire import MAX_MESSAGE_BYTES
 
 _USUAL_WINDOWS = (10_000_000_000,)
@@ -46,6 +47,7 @@ class Outbox:
         self.counts = counts
         self.complaints = complaints
         self.wake = wake
+        self.timeline = Timeline(clock)
         self.history = History(buffer_bytes)
         self.windows: tuple[int, ...] | None = None
         self.unsent_bytes = 0
@@ -75,15 +77,35 @@ class Outbox:
         self._arrivals += 1
         return self._arrivals
 
-    def span_since(self, first_ns: int) -> tuple[int, int]:
-        """Return the monotonic span of what is cut now; late at a boundary, it is of the window before."""
-        last_ns = self.clock.now()
-        if self.windows:
-            boundary = last_boundary(self.clock.daemon_ns(last_ns), self.windows)
-            boundary_ns = self.clock.monotonic_ns(boundary)
-            if first_ns < boundary_ns:
-                last_ns = boundary_ns - 1
-        return min(first_ns, last_ns), last_ns
+    def take_answer(
+        self, sent_ns: int | None, received_ns: int, daemon_ns: int, windows: tuple[int, ...], *, begins: bool
+    ) -> None:
+        """Take what a WELCOME or an ACK has of time; `begins` for a WELCOME."""
+        with self.door:  # nobody cuts meanwhile
+            self.windows = windows
+            self.timeline.take(sent_ns, received_ns, daemon_ns, windows, begins=begins)
+
+    def begin_session(self) -> None:
+        """What is sent from now on has its own order of times: nothing was sent in the session yet."""
+        with self.door:
+            for lane in self._lanes.values():
+                lane.last_ns = 0
+
+    def stamp(self) -> int:
+        """Return the stamp of now."""
+        with self.door.lock:
+            return self.timeline.stamp()
+
+    def span_since(self, first: int) -> tuple[int, int]:
+        """Return the first and the last stamp of what is cut now and came since the stamp `first`.
+
+        Where the cut is late at a boundary, all of it is of the window before: it was cut for that boundary.
+        """
+        last = max(self.timeline.stamp(), first)  # it is before `first` where another daemon's time is behind
+        boundary = next_boundary(self.timeline.daemon_ns(first), self.windows or ())
+        if boundary is not None:
+            last = min(last, self.timeline.stamp_at(boundary) - 1)
+        return first, last
 
     def put(self, lane: Lane, item: Chunk | Note) -> None:
         """Take `item` behind all of its lane; fold, or drop the oldest of all lanes, where memory is full."""
@@ -140,12 +162,12 @@ class Outbox:
         with self.door:
             self._push(lane, note)
 
-    def carry(self, lane: Lane, at_ns: int) -> None:
-        """See to it that what `lane` owes is sent: in an empty batch of monotonic `at_ns` if none is next."""
+    def carry(self, lane: Lane, stamp: int) -> None:
+        """See to it that what `lane` owes is sent: in an empty batch of that `stamp` if none is next."""
         with self.door:
             if lane.owes and (not lane or isinstance(lane.head, Note)):
                 arrival = lane.head.arrival if lane else self.arrival()
-                self._push(lane, Chunk(arrival, lane.closing, None, 0, at_ns, at_ns))
+                self._push(lane, Chunk(arrival, lane.closing, None, 0, stamp, stamp))
 
     def relieve(self) -> bool:
         """Fold a piece where the buffer is nearly full; return whether there is more to fold now.
@@ -219,12 +241,12 @@ class Outbox:
     def _alike(self, left: Chunk, right: Chunk) -> bool:
         if self.windows is None or left.moves_step or left.closing != right.closing:
             return False
-        return self._same_window(left.last_ns, right.last_ns)
+        return self._same_window(left.last, right.last)
 
-    def _same_window(self, left_ns: int, right_ns: int) -> bool:
-        # Before a daemon has said its windows, memory that is short takes them to be what they mostly are.
+    def _same_window(self, left: int, right: int) -> bool:
+        # Before a daemon has sent its windows, memory that is short takes them to be what they mostly are.
         windows = _USUAL_WINDOWS if self.windows is None else self.windows
-        ends = (self.clock.daemon_ns(left_ns), self.clock.daemon_ns(right_ns))
+        ends = (self.timeline.daemon_ns(left), self.timeline.daemon_ns(right))
         return last_boundary(ends[0], windows) == last_boundary(ends[1], windows)
 
     def _joined(self, tail: Chunk | Note | None, piece: Chunk | Note) -> Chunk | None:
@@ -281,12 +303,12 @@ class Outbox:
                 if rest is not None:
                     self._push(lane, rest)
             if not isinstance(item, Note):
-                touched[lane.category] = item.last_ns
+                touched[lane.category] = item.last
             self._lose(lane, item)
             if not lane:
                 del self._busy[lane.category]
-        for category, at_ns in touched.items():
-            self.carry(self._lanes[category], at_ns)
+        for category, stamp in touched.items():
+            self.carry(self._lanes[category], stamp)
         self.complaints.once(
             "loss",
             "the buffer of %d MiB is full of values that no daemon has acknowledged: the oldest are dropped "

@@ -47,7 +47,7 @@ def _join(rung: Rung, lane: Lane, index: int, same_window: SameWindow) -> Job | 
     left, right = lane.pressed[index], lane.pressed[index if other is None else other]
     if other is None or isinstance(left, Note) or isinstance(right, Note) or left.closing != right.closing:
         return None
-    if rung is Rung.STEPS and not same_window(left.last_ns, right.last_ns):
+    if rung is Rung.STEPS and not same_window(left.last, right.last):
         return None
     return Job(rung, lane, lane.heads, (index, other), join_items(left, right))
 

@@ -59,8 +59,7 @@ class Session:
         self.flight = Flight()
         self.liveness = Liveness(outbox.clock.now(), ack_timeout_ns)
         self._outbox = outbox
-        self._clock = outbox.clock
-        self._frames = FrameMaker(outbox.clock)
+        self._frames = FrameMaker(outbox.timeline)
         self._identity = identity
         self._address = address
         self._max_unacked_bytes = max_unacked_bytes
@@ -216,7 +215,7 @@ class Session:
 
     def _welcome(self, welcome: Welcome, now_ns: int) -> None:
         if self.server not in (None, welcome.server):
-            self._clock.forget()
+            self._outbox.clock.forget()
             if self.flight.used:
                 # What was sent may be in the other daemon's summaries or nowhere: nobody can tell.
                 self._renew()
@@ -234,9 +233,10 @@ class Session:
             LOGGER.warning("connected to the stats-aggregator daemon at %s as %r", self._address, self.worker)
 
     def _told(self, message: Welcome | Ack, now_ns: int, sent_ns: int | None) -> None:
-        self._clock.observe(sent_ns, now_ns, message.time)
         self.flight.credit_bytes = min(message.credit, self._max_unacked_bytes)
-        self._outbox.windows = tuple(message.windows)
+        self._outbox.take_answer(
+            sent_ns, now_ns, message.time, tuple(message.windows), begins=isinstance(message, Welcome)
+        )
 
     def _acknowledge(self, durable_seq: int, now_ns: int) -> None:
         done = self.flight.acknowledge(durable_seq)
@@ -286,8 +286,8 @@ class Session:
                 if sent.note is not None and sent.note.kind is Kind.PROPERTY:
                     self._outbox.put_back(sent.lane, sent.note)  # a fact that comes twice is told once
             for lane in {id(sent.lane): sent.lane for sent in frames}.values():
-                at_ns, lane.last_ns = self._clock.monotonic_ns(lane.last_ns), 0
-                self._outbox.carry(lane, at_ns)
+                self._outbox.carry(lane, self._outbox.timeline.stamp_at(lane.last_ns))
+            self._outbox.begin_session()
         self._outbox.landed(len(frames))
 
 
