@@ -14,6 +14,7 @@ from stats_aggregator_client.session import Session
 from stats_aggregator_client.wire import (
     Ack,
     Closing,
+    Heartbeat,
     Message,
     Welcome,
     decode,
@@ -49,13 +50,17 @@ class Bench:
         self.buffer.extend("k", values, 0)
         self.buffer.cut()
 
-    def sends(self) -> list[Message]:
+    def sends_all(self) -> list[Message]:
         """All that goes out now."""
         found = []
         while (frame := self.session.next_frame(self.now)) is not None:
             self.session.sent(self.now)
             found.append(decode(frame))
         return found
+
+    def sends(self) -> list[Message]:
+        """All that goes out now, but heartbeats."""
+        return [message for message in self.sends_all() if not isinstance(message, Heartbeat)]
 
     def hears(self, message: Message) -> None:
         self.session.receive(encode(message), self.now)

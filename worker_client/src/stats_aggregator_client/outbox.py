@@ -72,6 +72,17 @@ class Outbox:
         """Return the lane of `category`."""
         return self._lanes.setdefault(category, Lane(category))
 
+    @property
+    def newest_arrival(self) -> int:
+        """The number of what came last."""
+        return self._arrivals
+
+    @property
+    def oldest_waiting(self) -> int:
+        """The number of the oldest that waits to be sent; past all others where nothing does."""
+        with self.door.lock:
+            return min(map(_head_arrival, self._busy.values()), default=self._arrivals + 1)
+
     def arrival(self) -> int:
         """Return the next number of arrival."""
         self._arrivals += 1
@@ -235,8 +246,7 @@ class Outbox:
         self.unsent_bytes += item.cost_bytes
 
     def _oldest(self) -> int:
-        heads = [_head_arrival(lane) for lane in self._busy.values()]
-        return min([*heads, *self._flying], default=self._arrivals + 1)
+        return min([self.oldest_waiting, *self._flying])
 
     def _alike(self, left: Chunk, right: Chunk) -> bool:
         if self.windows is None or left.moves_step or left.closing != right.closing:

@@ -58,7 +58,7 @@ class Sender:
         self._ear.setblocking(False)
         self._rung = False
         self._connection: Connection | None = None
-        self._failures = 0
+        self._failures = self._connections = 0
         self._connect_at = self._clock.now()
         self._thread = threading.Thread(target=self._run, name="stats-aggregator-sender", daemon=True)
 
@@ -115,8 +115,7 @@ class Sender:
     def _turn(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         now_ns = self._clock.now()
         if now_ns >= self._timer.due_ns:
-            self._timer.begin_cut()
-            self._cut_all()
+            self._cut()
             self._follow_address(now_ns)
         if self.session.is_missed:
             self._notice(now_ns)
@@ -148,6 +147,7 @@ class Sender:
             session.receive(frame, self._clock.now())
         if session.state is State.OPEN:
             self._failures = 0
+            self._cut_at_welcome()
         now_ns = self._clock.now()
         reason = "the connection was lost" if connection.lost() else session.overdue(now_ns)
         if reason:
@@ -164,6 +164,17 @@ class Sender:
                 return _Result.BLOCKED
             session.sent(now_ns)
         return _Result.MORE
+
+    def _cut_at_welcome(self) -> None:
+        """Cut what is held when a daemon has welcomed the session: its stamps are of the time before."""
+        connections = self._outbox.counts.connections
+        if connections != self._connections:
+            self._connections = connections
+            self._cut()
+
+    def _cut(self) -> None:
+        self._timer.begin_cut()
+        self._cut_all()
 
     def _fold_at(self) -> int:
         """Fold a piece if memory is short; return when the next one is due, after a week if none is."""
