@@ -86,7 +86,7 @@ class FrameMaker:
             steps=min(owed.steps + fold.steps, INT64_MAX),
             t_first=t_first,
             t_last=t_last,
-            late=0,
+            late=fold.late,
             lost=owed.lost,
             uncertain=owed.uncertain,
             workers=(),

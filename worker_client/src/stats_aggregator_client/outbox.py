@@ -150,9 +150,13 @@ class Outbox:
             lane = min(self._busy.values(), key=_head_arrival)
             # A batch can be cut to any length, but notes and the series of a fold cannot.
             room = Room(min(room_bytes, batch_bytes, BATCH_BYTES), MAX_MESSAGE_BYTES if alone else room_bytes)
+            head = lane.head
             shipment = load(lane, room, self._longest_part_bytes, self._alike)
             if shipment is None:
                 return None
+            if isinstance(head, Chunk) and isinstance(shipment.item, Fold):
+                self.counts.folded += head.num_values
+            lane.took(shipment.item)
             self.unsent_bytes -= shipment.freed_bytes
             if not lane:
                 del self._busy[lane.category]
@@ -200,6 +204,7 @@ class Outbox:
             if self.unsent_bytes + self.unacked_bytes < self._buffer_bytes // 2:
                 # This outage is over: what is said once an outage may be said again.
                 self.complaints.forget("overflow")
+                self.complaints.forget("writes")
                 self.complaints.forget("loss")
 
     def wait_settled(self, timeout_s: float) -> bool:
@@ -251,6 +256,8 @@ class Outbox:
     def _alike(self, left: Chunk, right: Chunk) -> bool:
         if self.windows is None or left.moves_step or left.closing != right.closing:
             return False
+        if left.late or right.late:  # what is not late stays as it is
+            return False
         return self._same_window(left.last, right.last)
 
     def _same_window(self, left: int, right: int) -> bool:
@@ -267,6 +274,7 @@ class Outbox:
 
     def _fold_piece(self) -> bool:
         """Make what waits smaller by a piece; return False where nothing can be made smaller."""
+        notes_lost = self.counts.notes_lost
         try:
             freed_bytes = self._ladder.step()
         except Exception as error:  # noqa: BLE001 - a caller is here too, and training must not see it
@@ -283,6 +291,13 @@ class Outbox:
             "oldest are folded: counts, sums, means and extremes stay exact, percentiles become approximate",
             self._buffer_bytes >> 20,
         )
+        if self.counts.notes_lost > notes_lost:
+            self.complaints.once(
+                "writes",
+                "the buffer of %d MiB is too small for this outage even so: from now on a write_stats that "
+                "another one follows is left out, and its values count as late in the period of the next",
+                self._buffer_bytes >> 20,
+            )
         return True
 
     def _over_bytes(self) -> int:
