@@ -167,3 +167,23 @@ def test_a_pool_that_never_writes_is_shown_once_its_processes_have_ended(tmp_pat
         shown = "that all values are written while the daemon runs"
         wait_until(lambda: sum(line["stats"]["k"]["num"] for line in daemon.summaries("run")) == 400, shown)
         assert {line["cause"] for line in daemon.summaries("run")} == {"left"}
+
+
+BEGINS_AGAIN = """
+from stats_aggregator_client import StatsReporter
+
+StatsReporter("c").write_stats(1000)
+"""
+
+
+def test_a_training_that_begins_again_is_told_on_its_own_standard_error(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "--writer", "jsonl") as daemon:
+        with StatsClient(daemon.address, worker="first", run="run") as client:
+            client.reporter("c").write_stats(5000)
+        told = {"STATS_AGGREGATOR_ADDRESS": daemon.address, "STATS_AGGREGATOR_RUN_ID": "run"}
+        command = [sys.executable, "-c", BEGINS_AGAIN]
+        again = subprocess.run(
+            command, env={**os.environ, **told}, capture_output=True, text=True, timeout=60
+        )
+    assert again.returncode == 0
+    assert "begins at step 1000 of c, which is at 5000 in run run" in again.stderr

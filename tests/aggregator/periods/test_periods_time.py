@@ -108,7 +108,7 @@ def test_after_a_start_a_window_waits_for_all_workers_that_were_alive(tmp_path):
         core.handle(first.hello())
         core.pass_s(5)
         assert core.periods() == []
-        core.handle(second.hello())
+        core.handle(second.hello(), second.heartbeat())
         core.pass_s(1.9)
         say(core, second, 2.0, 5)
         assert core.periods() == []
@@ -212,3 +212,22 @@ def test_who_is_missing_in_a_window_is_named(begin):
     assert [(each.workers_reporting, each.workers_expected) for each in ended] == [(26, 26), (2, 25)]
     names = [f"other {number:02}" for number in range(25) if number not in (0, 3)]
     assert [list(each.missing) for each in ended] == [[], names[:20]]
+
+
+def test_after_a_start_a_window_waits_until_what_was_held_is_sent(tmp_path):
+    with Core(tmp_path / "a") as core:
+        (worker,) = joined(core, "w")
+        say(core, worker, 1.0, 0)
+        core.clock.pass_s(60)
+        restarted = core.crashed(tmp_path / "b")
+    with restarted as core:
+        core.handle(worker.hello())
+        for second in range(1, 5):  # it held much, which takes longer than grace
+            core.pass_s(1.5)
+            say(core, worker, 1.0, second)
+            assert core.periods() == []
+        core.handle(worker.heartbeat())
+        core.pass_s(1.5)
+        say(core, worker, 1.0, 62)  # what it adds by and by holds up nothing
+        core.pass_s(0.5)
+        assert sums(core) == [(0, 10, 5.0, 0)]

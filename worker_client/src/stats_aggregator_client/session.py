@@ -249,6 +249,8 @@ class Session:
         self._outbox.take_answer(
             sent_ns, now_ns, message.time, tuple(message.windows), begins=isinstance(message, Welcome)
         )
+        for notice in message.notices:
+            self._outbox.complaints.once(("notice", notice), "the daemon at %s: %s", self._address, notice)
 
     def _acknowledge(self, durable_seq: int, now_ns: int) -> None:
         done = self.flight.acknowledge(durable_seq)

@@ -86,7 +86,7 @@ class Reception:
             return
         if self.stalled and (known is None or hello.first_unacked > known.taken_seq + 1):
             return  # its answer would need a record, and there is no room for one: it asks again
-        self.reconnect_wait.heard(hello.session, group.now_ns)
+        self.reconnect_wait.hello(hello.session, group.now_ns)
         session = self._session(group, hello, run)
         session.info = _bounded(hello)
         session.nacked_seq = -1
@@ -141,6 +141,7 @@ class Reception:
         if session is None:
             return
         if isinstance(message, Heartbeat):
+            self.reconnect_wait.heartbeat(session.id)
             group.acks[peer] = session
             return
         session.said_bye = True
@@ -167,6 +168,7 @@ class Reception:
             self._refuse(group, peer, session, message.seq, error)
             return None
         session.taken_seq = message.seq
+        self.reconnect_wait.took(session.id, group.now_ns)
         group.taken[session.id] = session
         group.acks[peer] = session
         return session
