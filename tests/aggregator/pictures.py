@@ -35,6 +35,7 @@ def _category(category: Category) -> dict[str, Any]:
         "axis": (axis.absolute, axis.counted, axis.last),
         "round": (round_.writers, round_.written, round_.owed, round_.straggler),
         "senders": category.senders,
+        "may_write": category.may_write,
         "boundary": category.boundary if category.periods else None,
         "windows": {bounds: period.key for bounds, period in category.windows.items()},
         "periods": {

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from stats_aggregator_api import PeriodSummaries, RunOptions, StatsAggregationMethod, StatsWriter, path_part
+from stats_aggregator_api import (
+    Cause,
+    PeriodSummaries,
+    RunOptions,
+    StatsAggregationMethod,
+    StatsWriter,
+    path_part,
+)
 from stats_aggregator_api.testing import (
     MemoryWriter,
     check_writer,
@@ -307,3 +314,14 @@ def test_the_examples_cover_what_they_promise():
     assert any(summary.num and not summary.exact and not summary.full_dist for summary in summaries)
     steps = [example.period.step for example in examples if example.period.category == "3DBall"]
     assert steps != sorted(steps)
+    periods = [example.period for example in examples]
+    assert {len(period.missing) for period in periods} == {0, 1, 20}
+    (at,) = (at for at, period in enumerate(periods) if period.cause is Cause.LEFT)
+    again = [
+        example
+        for example in examples[at + 1 :]
+        if (example.period.run, example.period.category) == (periods[at].run, periods[at].category)
+    ]
+    assert [example.period.step for example in again] == [periods[at].step]
+    assert examples[at].keys() & again[0].keys()
+    assert examples[at].keys() - again[0].keys()

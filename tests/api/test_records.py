@@ -1,4 +1,4 @@
-"""RunOptions and PeriodSummaries: what a plugin is told."""
+"""RunOptions, Period and PeriodSummaries: what a plugin is told."""
 
 import os
 import pickle
@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from stats_aggregator_api import CheckpointSettings, PeriodSummaries, RunOptions
+from stats_aggregator_api import Cause, CheckpointSettings, Period, PeriodSummaries, RunOptions
 from stats_aggregator_api.testing import example_period, summarize
 
 
@@ -50,3 +50,15 @@ def test_period_summaries_survives_a_pipe():
     values = PeriodSummaries(example_period(), {"a": summarize([1.0])})
     copy = pickle.loads(pickle.dumps(values))
     assert (copy.period, dict(copy)) == (values.period, dict(values))
+
+
+def test_a_period_made_without_them_misses_nobody_and_does_not_tell_why_it_ended():
+    period = Period("r", "c", 1, "a", 0, 1, 0)
+    assert (period.missing, period.cause) == ((), Cause.UNKNOWN)
+
+
+def test_a_cause_is_the_text_that_is_stored_and_any_other_text_is_none_that_is_known():
+    assert [Cause(cause.value) for cause in Cause] == list(Cause)
+    assert Cause("left") is Cause.LEFT
+    assert Cause("grace") is Cause.UNKNOWN
+    assert pickle.loads(pickle.dumps(Cause.LEFT)) is Cause.LEFT

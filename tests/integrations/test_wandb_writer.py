@@ -4,16 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("wandb", reason="no wandb here: `make test-integrations` has it")
 
-from stats_aggregator_api import PeriodSummaries, StatsAggregationMethod, StatsPropertyType
+from stats_aggregator_api import Cause, PeriodSummaries, StatsAggregationMethod, StatsPropertyType
 from stats_aggregator_api.testing import check_writer, example_period, summarize
 from stats_aggregator_wandb.options import WandbOptions, wandb_id
-from stats_aggregator_wandb.rows import histogram, row
+from stats_aggregator_wandb.rows import histogram, points
 from stats_aggregator_wandb.writer import WandbWriter, writers
 from stats_aggregator_writers.errors import OptionError
 from tests.integrations.wandb_child import CATEGORY, RUN, period
@@ -121,6 +122,27 @@ def test_each_category_has_its_own_x_axis_and_a_step_that_goes_back_is_kept(tmp_
     }
 
 
+def test_what_was_left_over_has_no_second_point_at_the_step_of_a_key_or_before(tmp_path):
+    writer = WandbWriter(RUN, str(tmp_path), WandbOptions(mode="offline"))
+    given = [
+        (10, Cause.WRITE, {"a": 1.0, "b": 1.0}),
+        (20, Cause.WRITE, {"b": 2.0}),
+        (11, Cause.LEFT, {"a": 3.0, "b": 3.0}),
+        (11, Cause.LEFT, {"a": 4.0, "b": 4.0}),
+        (30, Cause.WRITE, {"a": 5.0}),
+    ]
+    for ordinal, (step, cause, found) in enumerate(given, 1):
+        period = replace(example_period(CATEGORY, ordinal, step=step), cause=cause)
+        values = PeriodSummaries(period, {key: summarize([value]) for key, value in found.items()})
+        for _ in ("delivered", "delivered again"):
+            write(writer, values)
+    writer.close()
+    found = rows(tmp_path)
+    assert steps(found) == [10, 20, 11, 30]
+    assert [line.get(f"{CATEGORY}/a") for line in found] == [1.0, None, 3.0, 5.0]
+    assert [line.get(f"{CATEGORY}/b") for line in found] == [1.0, 2.0, None, None]
+
+
 def test_hyperparameters_that_no_row_comes_after_are_in_the_config_too(tmp_path):
     writer = WandbWriter(RUN, str(tmp_path), WandbOptions(mode="offline"))
     write(writer, period(1))
@@ -192,7 +214,7 @@ def test_many_buckets_are_merged_and_no_value_is_lost():
 
 def test_a_keys_own_name_is_not_given_to_anothers_extra():
     values = {"loss": summarize([1.0, 3.0]), "loss/max": summarize([7.0])}
-    found = row(values, example_period("c"), ["max"])
+    found = points(values, example_period("c"), ["max"])
     assert found["c/loss/max"] == 7.0
 
 

@@ -36,7 +36,8 @@ def test_four_workers_pool_into_summaries_equal_to_exact_arithmetic(tmp_path: Pa
             pooled[category, key] += values.tolist()
     assert len(pooled) == len(CATEGORIES) * len(KEYS)
     for line in summaries.values():
-        assert (line["step"], line["workers_reporting"], line["lost"], line["late"]) == (1000, 4, 0, 0)
+        # Four that sent values, and the one that wrote the step.
+        assert (line["step"], line["workers_reporting"], line["lost"], line["late"]) == (1000, 5, 0, 0)
         assert set(line["stats"]) == set(KEYS)
     for (category, key), values in pooled.items():
         found, expected = summaries[category]["stats"][key], exact(values)

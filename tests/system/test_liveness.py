@@ -141,3 +141,49 @@ def test_after_a_pause_of_the_daemon_nobody_is_blamed(tmp_path: Path) -> None:
         os.kill(daemon.pid, signal.SIGCONT)
         wait_until(lambda: "the daemon did not run for" in daemon.log.read_text(), "that it sees its pause")
         assert _worker(daemon)["heard_s_ago"] < heard_s_ago + 4
+
+
+POOL = """
+import sys
+from stats_aggregator_client import StatsReporter
+
+reporter = StatsReporter("pool")
+for number in range(100):
+    reporter.add_stat("k", float(number))
+"""
+
+
+def test_a_pool_that_never_writes_is_shown_once_its_processes_have_ended(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "--writer", "jsonl") as daemon:
+        told = {"STATS_AGGREGATOR_ADDRESS": daemon.address, "STATS_AGGREGATOR_RUN_ID": "run"}
+        workers = [
+            subprocess.Popen(
+                [sys.executable, "-c", POOL],
+                env={**os.environ, **told, "STATS_AGGREGATOR_WORKER": f"w{rank}"},
+            )
+            for rank in range(4)
+        ]
+        assert [worker.wait(60) for worker in workers] == [0] * 4
+        shown = "that all values are written while the daemon runs"
+        wait_until(lambda: sum(line["stats"]["k"]["num"] for line in daemon.summaries("run")) == 400, shown)
+        assert {line["cause"] for line in daemon.summaries("run")} == {"left"}
+
+
+BEGINS_AGAIN = """
+from stats_aggregator_client import StatsReporter
+
+StatsReporter("c").write_stats(1000)
+"""
+
+
+def test_a_training_that_begins_again_is_told_on_its_own_standard_error(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "--writer", "jsonl") as daemon:
+        with StatsClient(daemon.address, worker="first", run="run") as client:
+            client.reporter("c").write_stats(5000)
+        told = {"STATS_AGGREGATOR_ADDRESS": daemon.address, "STATS_AGGREGATOR_RUN_ID": "run"}
+        command = [sys.executable, "-c", BEGINS_AGAIN]
+        again = subprocess.run(
+            command, env={**os.environ, **told}, capture_output=True, text=True, timeout=60
+        )
+    assert again.returncode == 0
+    assert "begins at step 1000 of c, which is at 5000 in run run" in again.stderr

@@ -96,7 +96,8 @@ def test_the_page_says_what_the_status_and_the_summaries_say(tmp_path: Path) -> 
                 assert found[f"stat_{name}", "Cart", key, RUN] == stat[name]
         assert found["stat_value", "Cart", "Env/Episodes", RUN] == 2
         assert found["stat_step", "Cart", "Env/Reward", RUN] == 4000
-        assert found["period_workers_reporting", "Cart", RUN] == line["workers_reporting"] == 2
+        # Who wrote the step is there too.
+        assert found["period_workers_reporting", "Cart", RUN] == line["workers_reporting"] == 3
         status = daemon.status()
         assert (found["values_total",], found["periods_closed_total",]) == (5, 1)
         assert found["journal_bytes",] == status["journal"]["bytes"]

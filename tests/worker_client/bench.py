@@ -14,6 +14,7 @@ from stats_aggregator_client.session import Session
 from stats_aggregator_client.wire import (
     Ack,
     Closing,
+    Heartbeat,
     Message,
     Welcome,
     decode,
@@ -30,6 +31,9 @@ class Bench:
 
     def __init__(self, ack_timeout_s: int = 10, max_unacked_bytes: int = 1 << 20) -> None:
         self.now = 0
+        self.ahead_ns = 5000 * S
+        """How far the daemon's clock is ahead of this one."""
+        self.windows: tuple[int, ...] = ()
         clock = Clock(monotonic_ns=lambda: self.now, wall_ns=lambda: 1000 * S)
         self.counts = Counts()
         self.outbox = Outbox(1 << 22, clock, self.counts, Complaints(), lambda: None)
@@ -46,7 +50,7 @@ class Bench:
         self.buffer.extend("k", values, 0)
         self.buffer.cut()
 
-    def sends(self) -> list[Message]:
+    def sends_all(self) -> list[Message]:
         """All that goes out now."""
         found = []
         while (frame := self.session.next_frame(self.now)) is not None:
@@ -54,17 +58,22 @@ class Bench:
             found.append(decode(frame))
         return found
 
+    def sends(self) -> list[Message]:
+        """All that goes out now, but heartbeats."""
+        return [message for message in self.sends_all() if not isinstance(message, Heartbeat)]
+
     def hears(self, message: Message) -> None:
         self.session.receive(encode(message), self.now)
 
     def welcome(
         self, server: bytes = A, durable: int = 0, credit: int = 1 << 20, windows: tuple[int, ...] = ()
     ) -> None:
-        time_ns = 5000 * S + self.now
+        self.windows = windows
+        time_ns = self.ahead_ns + self.now
         self.hears(Welcome(self.session.id, server, "w", "r", durable, credit, time_ns, windows))
 
     def ack(self, durable: int, credit: int = 1 << 20) -> None:
-        self.hears(Ack(self.session.id, durable, credit, 5000 * S + self.now, ()))
+        self.hears(Ack(self.session.id, durable, credit, self.ahead_ns + self.now, self.windows))
 
     def open(self, **fields: Any) -> None:
         self.session.begin(self.now)

@@ -31,7 +31,7 @@ class Box:
     def put(self, values: Content | list[float], category: str = "c", **fields: object) -> None:
         found = values if isinstance(values, dict) else {("k", 0): values}
         at_ns = int(self.now_s * S)
-        made = chunk(found, arrival=self.out.arrival(), first_ns=at_ns, last_ns=at_ns, **fields)
+        made = chunk(found, arrival=self.out.arrival(), first=at_ns, last=at_ns, **fields)
         self.out.put(self.out.lane(category), made)
 
     def note(self, kind: Kind, step: int = 0, value: object = None, category: str = "c") -> None:
@@ -61,8 +61,11 @@ class Play:
     def __init__(self, source: random.Random) -> None:
         self.box = Box()
         self.put: Counter[tuple[str, int, int]] = Counter()
+        self.ended: Counter[tuple[str, int]] = Counter()
+        """How many values each WRITE ends, by its step."""
         self.out: list[tuple[str, Item]] = []
         self.steps = self._written = self._rewinds = 0
+        self._pending: Counter[str] = Counter()
         self._source = source
 
     def act(self, category: str) -> None:
@@ -83,10 +86,12 @@ class Play:
             count = self._source.randrange(1, 400)
             self.box.put({name: [float(self._rewinds)] * count}, category, steps=int(moves))
             self.put[category, self._rewinds, name[1]] += count
+            self._pending[category] += count
             self.steps += moves
 
     def _writes(self, category: str) -> None:
         self._written += 1
+        self.ended[category, self._written] = self._pending.pop(category, 0)
         self.box.note(Kind.WRITE, self._written, category=category)
 
     def _tells(self, category: str) -> None:
@@ -95,17 +100,36 @@ class Play:
     def _rewinds_all(self, _: str) -> None:
         self._rewinds += 1
         self._written += 1
+        self._pending.clear()
         for category in ("c0", "c1"):
             self.box.note(Kind.REWIND, self._written, category=category)
 
     def _presses(self, _: str) -> None:
         self.box.out.unacked_bytes = MIB
-        for _ in range(self._source.randrange(1, 40)):
+        for _ in range(self._source.choice([3, 30, 300])):
             self.box.out.relieve()
         self.box.out.unacked_bytes = 0
 
     def _passes(self, _: str) -> None:
         self.box.now_s += self._source.randrange(1, 20)
+
+
+def check_late(out: list[tuple[str, Item]], ended: Counter[tuple[str, int]]) -> int:
+    """What a WRITE that was dropped would have ended is late, and nothing else; return how many values."""
+    sent = {
+        (category, item.step) for category, item in out if isinstance(item, Note) and item.kind is Kind.WRITE
+    }
+    late = Counter(dict.fromkeys((category for category, _ in out), 0))
+    for category, item in out:
+        if not isinstance(item, Note):
+            assert item.late <= item.num_values
+            assert isinstance(item, Fold) or not item.late, "a batch has no field for that"
+            late[category] += item.late
+    due = Counter(dict.fromkeys(late, 0))
+    for (category, step), num in ended.items():
+        due[category] += 0 if (category, step) in sent else num
+    assert late == due
+    return late.total()
 
 
 def check_order(out: list[tuple[str, Item]], put: Counter[tuple[str, int, int]], steps: int) -> None:

@@ -22,11 +22,11 @@ def pooled(chunks: list[Chunk]) -> Content:
 
 @given(st.lists(contents, min_size=1, max_size=5))
 def test_join_pools_the_values_of_each_series_in_order(parts: list[Content]) -> None:
-    chunks = [chunk(part, arrival=index, first_ns=index, last_ns=index) for index, part in enumerate(parts)]
+    chunks = [chunk(part, arrival=index, first=index, last=index) for index, part in enumerate(parts)]
     joined = join(chunks)
     assert joined is not None
     assert content(joined) == pooled(chunks)
-    assert (joined.arrival, joined.first_ns, joined.last_ns) == (0, 0, len(parts) - 1)
+    assert (joined.arrival, joined.first, joined.last) == (0, 0, len(parts) - 1)
 
 
 @given(contents, st.integers(230, 2000))

@@ -5,10 +5,20 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 from stats_aggregator_client import StatsAggregationMethod, StatsClient, StatsPropertyType, StatsReporter
-from stats_aggregator_client.wire import Batch, Closing, Property, Rewind, Write, decode_series
+from stats_aggregator_client.wire import (
+    Batch,
+    Closing,
+    Heartbeat,
+    Hello,
+    Property,
+    Rewind,
+    Write,
+    decode_series,
+)
 from tests.worker_client.peer import Peer, columns, wait_connected
 
 FAST = {"flush_interval_s": 0.02}
@@ -51,6 +61,19 @@ def test_hello_says_who_we_are_and_bye_ends_the_session() -> None:
         peer.wait(lambda: peer.byes == 1)
         assert client.close()
         assert client.statistics().state == "closed"
+
+
+def test_what_is_held_goes_at_the_welcome_with_a_heartbeat_behind_it(tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path}/held"
+    with StatsClient(address, flush_interval_s=3600) as client:
+        client.reporter("a").add_stat("k", 1.0)
+        client.reporter("b").add_steps(3)
+        client.reporter("c").write_stats(5)
+        with Peer(address) as peer:
+            peer.wait(lambda: peer.heartbeats)
+            kinds = [type(message) for message in peer.came]
+            assert kinds[-1] is Heartbeat
+            assert Counter(kinds) == {Hello: 1, Batch: 2, Write: 1, Heartbeat: 1}
 
 
 def test_write_cuts_the_values_before_it_also_those_of_other_threads() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from stats_aggregator_client.chunk import Chunk
 from stats_aggregator_client.fold import Fold, fold_bytes, split_fold
-from stats_aggregator_client.folding import coarsened, fold_chunk, join_items, pooled
+from stats_aggregator_client.folding import coarsen, finished, fold_chunk, join_items, pooled
 from tests.worker_client.folds import Content, check_buckets, check_moments, chunk, content, done
 
 NAMES = [("a", 0), ("b", 1), ("c", 2), ("a", 2)]
@@ -61,7 +61,7 @@ def check(found: Chunk | Fold, right: Content) -> None:
 def test_any_folding_in_any_grouping_comes_to_the_same(parts: list[Content], data: st.DataObject) -> None:
     steps = [data.draw(st.none() | st.integers(0, 9)) for _ in parts]
     items: list[Chunk | Fold] = [
-        chunk(part, arrival=index, first_ns=index, last_ns=index, steps=1, step=steps[index])
+        chunk(part, arrival=index, first=index, last=index, steps=1, step=steps[index], late=1)
         for index, part in enumerate(parts)
     ]
     while len(items) > 1:
@@ -73,8 +73,8 @@ def test_any_folding_in_any_grouping_comes_to_the_same(parts: list[Content], dat
             items[at : at + 2] = [done(join_items(item, items[at + 1]))]
     (whole,) = items
     check(whole, pool(parts))
-    assert (whole.arrival, whole.first_ns, whole.last_ns) == (0, 0, len(parts) - 1)
-    assert whole.steps == len(parts)
+    assert (whole.arrival, whole.first, whole.last) == (0, 0, len(parts) - 1)
+    assert whole.steps == whole.late == len(parts)
     assert whole.step == next((step for step in reversed(steps) if step is not None), None)
 
 
@@ -122,7 +122,7 @@ def test_what_overflows_is_infinite_and_never_nan(num: int, data: st.DataObject)
 def test_coarser_buckets_are_the_apis(right: Content, bits: int) -> None:
     fold = done(fold_chunk(chunk(right)))
     assert isinstance(fold, Fold)
-    check(coarsened(fold, bits), right)
+    check(finished(coarsen(fold, bits)), right)
 
 
 @settings(max_examples=40)
@@ -133,16 +133,19 @@ def test_folds_of_different_bits_join_at_the_coarser(
     left, right = (done(fold_chunk(chunk(each))) for each in (first, second))
     assert isinstance(left, Fold)
     assert isinstance(right, Fold)
-    both = done(join_items(coarsened(left, left_bits), coarsened(right, right_bits)))
+    both = done(join_items(finished(coarsen(left, left_bits)), finished(coarsen(right, right_bits))))
     assert isinstance(both, Fold)
     assert both.mantissa_bits == min(left_bits, right_bits)
     check(both, pool([first, second]))
 
 
 @settings(max_examples=40)
-@given(contents, st.integers(100, 3000))
-def test_a_fold_is_parted_by_series_and_no_part_holds_a_key_twice(right: Content, limit: int) -> None:
-    whole = done(fold_chunk(chunk(right, step=7, steps=3)))
+@given(contents, st.integers(100, 3000), st.data())
+def test_a_fold_is_parted_by_series_and_no_part_holds_a_key_twice(
+    right: Content, limit: int, data: st.DataObject
+) -> None:
+    late = data.draw(st.integers(0, sum(map(len, right.values()))))
+    whole = done(fold_chunk(chunk(right, step=7, steps=3, late=late)))
     rest: Fold | None = whole  # type: ignore[assignment]
     pieces = []
     while rest is not None:
@@ -153,6 +156,8 @@ def test_a_fold_is_parted_by_series_and_no_part_holds_a_key_twice(right: Content
         assert sum(map(piece.part_bytes, range(len(keys)))) <= limit or len(keys) == 1
         check(piece, {name: right[name] for name in piece.series})
     assert [name for piece in pieces for name in piece.series] == list(right)
+    assert all(piece.late <= piece.num_values for piece in pieces)
+    assert sum(piece.late for piece in pieces) == late
     assert [(piece.step, piece.steps) for piece in pieces] == [(None, 0)] * (len(pieces) - 1) + [(7, 3)]
 
 

@@ -14,7 +14,7 @@ from stats_aggregator_client.folding import fold_chunk
 from stats_aggregator_client.lane import Item, Lane, Note
 from stats_aggregator_client.shipment import Room, load
 from stats_aggregator_client.wire import Kind
-from tests.worker_client.boxes import MIB, Box, Play, check_order
+from tests.worker_client.boxes import MIB, Box, Play, check_late, check_order
 from tests.worker_client.folds import Content, chunk, done
 
 
@@ -85,8 +85,69 @@ def test_a_write_that_another_follows_gives_it_its_values_and_a_rewind_parts() -
     assert [item.step for item in items if isinstance(item, Note)] == [4, 2, 8]
     assert box.counts.notes_lost == 6
     first, second = (item for item in items if isinstance(item, Fold))
+    assert (first.late, second.late) == (300, 300), "all but those of the WRITE that stayed"
     assert (first.part(0).moments.min, first.part(0).moments.max) == (1.0, 4.0)
     assert (second.part(0).moments.min, second.part(0).moments.max) == (5.0, 8.0)
+
+
+def test_bits_go_before_a_write_does_and_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    box = Box()
+    for step in range(1, 5):
+        box.put([1.02**index for index in range(-300, 300)])
+        box.note(Kind.WRITE, step)
+    before = box.out.unsent_bytes
+    while box.counts.notes_lost == 0:
+        bits = {item.mantissa_bits for item in box.waiting() if isinstance(item, Fold)}
+        box.press(box.out.unsent_bytes - 1)
+        assert box.out.unsent_bytes < before
+    assert bits == {0}
+    box.press()
+    (fold, write) = box.waiting()
+    assert isinstance(fold, Fold)
+    assert (fold.late, fold.num_values, kinds([write])) == (1800, 2400, [Kind.WRITE])
+    assert sum("write_stats" in line for line in caplog.messages) == 1
+
+
+def test_few_values_whose_write_was_dropped_stay_values_until_they_are_sent() -> None:
+    box = Box()
+    for step in range(1, 5):
+        box.put([float(step)] * 3)
+        box.note(Kind.WRITE, step)
+    box.press()
+    (chunk, _) = box.waiting()
+    assert isinstance(chunk, Chunk)
+    assert (chunk.num_values, chunk.late) == (12, 9)
+    box.put([9.0])
+    (fold, _, raw) = box.taken()
+    assert isinstance(fold, Fold)
+    assert (fold.num_values, fold.late) == (12, 9)
+    assert isinstance(raw, Chunk)
+    assert raw.num_values == 1
+    assert box.counts.folded == 12
+
+
+def test_a_write_whose_values_were_sent_in_part_is_not_dropped() -> None:
+    box = Box()
+    box.put([1.0])
+    assert box.out.take(MIB, MIB, alone=True) is not None
+    for step in range(1, 5):
+        box.put([float(step)] * 3)
+        box.note(Kind.WRITE, step)
+    box.press()
+    assert nums(box.waiting()) == [3, Kind.WRITE, 9, Kind.WRITE]
+
+
+def test_what_of_a_period_does_not_join_is_late_all_the_same() -> None:
+    box = Box()
+    for step in range(1, 3):
+        for closing in (0, 1):
+            box.put([1.0] * 3, closing=closing)
+        box.note(Kind.WRITE, step)
+    box.press()
+    items = [item for item in box.waiting() if not isinstance(item, Note)]
+    assert [(item.closing, item.num_values, item.late) for item in items] == [
+        (0, 3, 3), (1, 3, 3), (0, 3, 0), (1, 3, 0),
+    ]  # fmt: skip
 
 
 def test_nothing_joins_over_a_rewind() -> None:
@@ -226,6 +287,7 @@ def test_whatever_comes_in_between_each_value_and_step_leaves_once_and_in_order(
     assert play.box.counts.folded > 0
     assert play.box.counts.notes_lost > 0
     check_order(play.out, play.put, play.steps)
+    assert check_late(play.out, play.ended) > 0
 
 
 def test_values_in_flight_are_not_folded_and_the_arrivals_keep_their_order() -> None:

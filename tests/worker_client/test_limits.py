@@ -12,6 +12,7 @@ from stats_aggregator_client.chunk import Chunk
 from stats_aggregator_client.clock import Clock
 from stats_aggregator_client.frames import FrameMaker
 from stats_aggregator_client.lane import Lane, Owed
+from stats_aggregator_client.timeline import Timeline
 from stats_aggregator_client.wire import Batch
 from tests.worker_client.peer import Peer, wait_connected
 
@@ -85,7 +86,7 @@ def test_the_own_summaries_keep_half_as_much_as_the_buffer_over_all_categories(t
 
 
 def test_encoded_series_are_kept_within_a_bound() -> None:
-    frames = FrameMaker(Clock())
+    frames = FrameMaker(Timeline(Clock()))
     lane = Lane("c")
     counts, values = array("I", [1] * 100), array("d", [1.0] * 100).tobytes()
     tracemalloc.start()

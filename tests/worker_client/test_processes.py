@@ -42,6 +42,44 @@ def test_the_last_values_of_children_arrive(method: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_a_child_process_does_not_repeat_the_world_size_of_its_parent(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with Peer() as peer, StatsClient(peer.address, worker="parent") as client:
+        client.reporter("c").add_stat("k", 1.0)
+        assert client.flush(10)
+        child = multiprocessing.get_context(method).Process(target=report, args=(peer.address, "c", 1))
+        child.start()
+        child.join(60)
+        assert child.exitcode == 0
+        sizes = [(hello.worker == "parent", hello.info.get("world_size")) for hello in peer.hellos]
+        assert sizes == [(True, 3), (False, None)]
+
+
+@needs_fork
+def test_a_fork_that_multiprocessing_has_not_made_does_not_repeat_the_world_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with Peer() as peer, StatsClient(peer.address, worker="parent") as client:
+        client.reporter("c").add_stat("k", 1.0)
+        assert client.flush(10)
+
+        def child() -> int:
+            with StatsClient(peer.address, worker="child") as own:
+                own.reporter("c").add_stat("k", 2.0)
+                return 0 if own.flush(10) else 3
+
+        assert fork(child) == 0
+        assert {hello.worker: hello.info.get("world_size") for hello in peer.hellos} == {
+            "parent": 3,
+            "child": None,
+        }
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_a_pool_that_is_closed_and_joined_delivers_all(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Peer() as peer:
         monkeypatch.setenv("PYTHONPATH", str(ROOT))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from typing import Any
 
 from stats_aggregator_client.session import State
 from stats_aggregator_client.wire import (
@@ -11,32 +12,89 @@ from stats_aggregator_client.wire import (
     Hello,
     Reject,
     RejectCode,
+    Write,
 )
 from tests.worker_client.bench import DAY, Bench, S
 
 
-def test_a_heartbeat_goes_every_five_seconds_and_silence_is_found_out_after_fifteen() -> None:
+def sent_kinds(bench: Bench) -> list[type]:
+    return [type(message) for message in bench.sends_all()]
+
+
+def test_a_heartbeat_goes_when_nothing_went_for_five_seconds_and_silence_is_found_out_after_fifteen() -> None:
     bench = Bench()
     bench.open()
+    assert sent_kinds(bench) == [Heartbeat], "nothing was held"
     for _ in range(3):
-        bench.now += 5 * S
-        assert [type(message) for message in bench.sends()] == [Heartbeat]
+        bench.now += 5 * S - 1
+        assert sent_kinds(bench) == []
+        bench.now += 1
+        assert sent_kinds(bench) == [Heartbeat]
         bench.ack(0)
         assert bench.session.overdue(bench.now) is None
+    for seq in range(1, 4):
+        bench.now += 4 * S
+        bench.add(1.0)
+        assert sent_kinds(bench) == [Batch], "no other sign of life is needed"
+        bench.ack(seq)
     bench.now += 5 * S
-    assert [type(message) for message in bench.sends()] == [Heartbeat]
+    assert sent_kinds(bench) == [Heartbeat]
     bench.now += 10 * S
     assert bench.session.overdue(bench.now) is None
     bench.now += 1
     assert "nothing was heard" in str(bench.session.overdue(bench.now))
 
 
+def test_a_heartbeat_follows_all_that_was_held_and_nothing_that_was_not() -> None:
+    bench = Bench()
+    for value in range(30):
+        bench.add(*[float(value)] * 500)
+        bench.buffer.write(value)
+    bench.open(credit=12_000)
+    sent: list[Any] = []
+    turns = 0
+    while Heartbeat not in map(type, sent):
+        found = bench.sends_all()
+        turns += 1
+        sent += found
+        if found:
+            bench.add(-1.0)  # more comes meanwhile
+            bench.buffer.write(99)
+        bench.ack(max(message.seq for message in sent if not isinstance(message, Heartbeat)), credit=12_000)
+    assert turns > 5, "the credit was used up some times"
+    kinds = [type(message) for message in sent]
+    assert kinds.count(Heartbeat) == 1
+    held = sent[: kinds.index(Heartbeat)]
+    values = [value for batch in held if isinstance(batch, Batch) for value in array("d", batch.values)]
+    assert values == [float(value) for value in range(30) for _ in range(500)]
+    assert bench.outbox.unsettled
+    while more := sent_kinds(bench):
+        assert Heartbeat not in more
+        bench.ack(bench.session.flight.next_seq - 2, credit=12_000)
+    bench.session.lose(bench.now)
+    bench.open(durable=bench.session.flight.next_seq - 2)
+    assert sent_kinds(bench) == [Write, Heartbeat], "what is sent again comes first"
+
+
+def test_a_heartbeat_keeps_a_session_alive_that_may_send_nothing_and_another_follows_what_was_held() -> None:
+    bench = Bench()
+    bench.add(1.0)
+    bench.open(credit=0)
+    assert sent_kinds(bench) == []
+    bench.now += 5 * S
+    assert sent_kinds(bench) == [Heartbeat]
+    bench.ack(0)
+    assert sent_kinds(bench) == [Batch, Heartbeat]
+
+
 def test_a_process_that_was_stopped_does_not_blame_the_daemon() -> None:
     bench = Bench()
     bench.open()
+    bench.sends()
+    bench.ack(0)
     bench.now += 3600 * S
     assert bench.session.overdue(bench.now) is None
-    assert [type(message) for message in bench.sends()] == [Heartbeat]
+    assert sent_kinds(bench) == [Heartbeat]
 
 
 def test_without_acknowledgements_the_socket_is_replaced_with_growing_patience() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from stats_aggregator_api import name_fault
 from stats_aggregator_client import SettingError, StatsClient, StatsClientError
-from stats_aggregator_client.naming import child_worker, default_worker
+from stats_aggregator_client.naming import child_worker, default_worker, process_info, world_size
 from stats_aggregator_client.settings import DEFAULT_ADDRESS, Settings, make_settings, resolve
 
 NUMBERS: dict[str, Any] = {
@@ -130,6 +130,47 @@ def test_the_default_worker_is_the_host_and_the_rank_or_the_process() -> None:
     assert default_worker({"RANK": "3", "SLURM_PROCID": "7"}).endswith("-7")
     assert name_fault(default_worker({"RANK": "x" * 600 + "\n"})) is None
     assert default_worker({"RANK": "a\n\u202eb"}).endswith("-a__b")
+
+
+@pytest.mark.parametrize(
+    ("environment", "size"),
+    [
+        ({}, None),
+        ({"WORLD_SIZE": "8"}, 8),
+        ({"SLURM_NTASKS": "16", "WORLD_SIZE": "8"}, 8),
+        ({"WORLD_SIZE": "0", "SLURM_NTASKS": " 16 "}, 16),
+        ({"WORLD_SIZE": "", "SLURM_NTASKS": "2(x3)", "OMPI_COMM_WORLD_SIZE": "4", "PMI_SIZE": "5"}, 4),
+        ({"PMI_SIZE": "5"}, 5),
+        ({"WORLD_SIZE": "-3"}, None),
+        ({"WORLD_SIZE": "1.5"}, None),
+        ({"WORLD_SIZE": "\u0663"}, None),  # a digit of another script
+        ({"WORLD_SIZE": "9" * 19}, None),
+        ({"WORLD_SIZE": "9" * 5000}, None),
+    ],
+)
+def test_the_world_size_is_the_first_positive_number_that_a_launcher_gives(
+    environment: dict[str, str], size: int | None
+) -> None:
+    assert world_size(environment) == size
+    info = process_info("1.0", environment, ["/a/train.py"], is_child=False)
+    assert info.get("world_size") == size
+    assert "world_size" not in process_info("1.0", environment, ["/a/train.py"], is_child=True)
+    assert len(info) <= 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["/home/me/train.py", "--lr", "1"], "train.py"),
+        (["/lib/mlagents/__main__.py"], "mlagents"),
+        (["-c"], "-c"),
+        (["/a/\udcff.py"], "?.py"),
+        ([""], None),
+        ([], None),
+    ],
+)
+def test_the_command_is_the_scripts_name_as_text(arguments: list[str], name: str | None) -> None:
+    assert process_info("1.0", {}, arguments, is_child=False).get("command") == name
 
 
 def test_a_childs_name_has_a_suffix_and_stays_a_name() -> None:

@@ -59,3 +59,29 @@ def test_a_time_lies_in_the_window_between_its_boundaries(time_ns: int, windows:
 @pytest.mark.parametrize("time_ns", [0, 5, 10**18])
 def test_without_windows_there_is_no_boundary(time_ns: int) -> None:
     assert (last_boundary(time_ns, ()), next_boundary(time_ns, ())) == (0, None)
+
+
+@given(st.integers(-(10**18), 10**18), st.lists(st.tuples(delays, st.integers(0, 10**9)), max_size=20))
+def test_a_time_that_was_read_before_the_frame_came_pulls_back_no_further_than_the_times_seen(
+    ahead: int, trips: list[tuple[tuple[int, int], int]]
+) -> None:
+    clock = Clock(monotonic_ns=lambda: 0, wall_ns=lambda: 0)
+    clock.observe(0, 2000, 1000 + ahead, begins=True)
+    now = 2000
+    for (there, back), stale in trips:
+        sent, now = now, now + there + back
+        clock.observe(sent, now, sent + there - stale + ahead)  # an old daemon's
+        assert -1000 - now // 2000 - 1 <= clock.offset_ns - ahead <= 1000
+
+
+def test_a_welcome_may_set_the_clock_back() -> None:
+    clock = Clock(monotonic_ns=lambda: 0, wall_ns=lambda: 0)
+    clock.observe(0, 10, 1005, begins=True)
+    clock.observe(20, 30, 525)
+    assert clock.offset_ns == 995
+    clock.observe(40, 50, 545, begins=True)
+    assert clock.offset_ns == 505
+    clock.forget()
+    assert (clock.offset_ns, clock.is_told) == (505, False)
+    clock.observe(60, 70, 2065, begins=True)
+    assert (clock.offset_ns, clock.is_told) == (2000, True)

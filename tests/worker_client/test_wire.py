@@ -39,7 +39,7 @@ from stats_aggregator_client.wire import (
     encode,
     encode_series,
 )
-from tests.worker_client.samples import SAMPLES, SESSION, golden
+from tests.worker_client.samples import SAMPLES, SESSION, SHOWN, WHOLE, golden
 
 KINDS = list(Kind)
 
@@ -55,6 +55,7 @@ plain = st.recursive(
 )
 maps = st.dictionaries(texts, plain, max_size=4)
 windows = st.lists(seqs, max_size=3).map(tuple)
+notices = st.lists(texts, max_size=2).map(tuple)
 spans = st.tuples(counts, counts).map(sorted)
 words = st.integers(0, 5)
 
@@ -97,8 +98,10 @@ MESSAGES: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.HEARTBEAT: st.builds(Heartbeat, ids),
     Kind.BYE: st.builds(Bye, ids),
     Kind.STATUS: st.just(Status()),
-    Kind.WELCOME: st.builds(Welcome, ids, ids, texts, texts, counts, counts, counts, windows),
-    Kind.ACK: st.builds(Ack, ids, counts, counts, counts, windows),
+    Kind.WELCOME: st.builds(
+        Welcome, ids, ids, texts, texts, counts, counts, counts, windows, windows, notices
+    ),
+    Kind.ACK: st.builds(Ack, ids, counts, counts, counts, windows, windows, notices),
     Kind.NACK: st.builds(Nack, ids, counts),
     Kind.REJECT: st.builds(Reject, ids, counts, counts, texts),
     Kind.STATUS_REPLY: st.builds(StatusReply, maps),
@@ -110,11 +113,24 @@ def test_there_is_a_sample_and_a_strategy_of_every_kind() -> None:
     assert set(SAMPLES) == set(MESSAGES) == set(Kind)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_the_bytes_are_those_of_version_1(kind: Kind) -> None:
-    assert encode(SAMPLES[kind]) == golden(kind)
-    assert decode(golden(kind)) == SAMPLES[kind]
-    assert type(decode(golden(kind))) is type(SAMPLES[kind])
+@pytest.mark.parametrize("name", list(SHOWN))
+def test_the_bytes_are_those_of_version_1(name: str) -> None:
+    assert encode(SHOWN[name]) == golden(name)
+    assert decode(golden(name)) == SHOWN[name]
+    assert type(decode(golden(name))) is type(SHOWN[name])
+
+
+@pytest.mark.parametrize("name", list(WHOLE))
+def test_fields_that_were_added_are_left_out_where_they_are_empty_and_may_be_missing(name: str) -> None:
+    whole: Any = WHOLE[name]
+    before: Any = whole._replace(widths=(), notices=())
+    sizes = [
+        len(msgpack.unpackb(encode(each)))
+        for each in (before, before._replace(widths=(7,)), before._replace(notices=("a",)), whole)
+    ]
+    assert sizes == [sizes[0], sizes[0] + 1, sizes[0] + 2, sizes[0] + 2]
+    assert decode(msgpack.packb([VERSION, int(Kind[name.removesuffix("_WHOLE")]), *before])) == before
+    assert decode(encode(before._replace(notices=("a",)))) == before._replace(notices=("a",))
 
 
 @given(MESSAGES[Kind.BATCH], st.integers(8188, 8196), counts, counts)
@@ -135,7 +151,8 @@ def test_what_is_encoded_decodes_to_the_same(message: Message) -> None:
 
 @given(any_message, st.lists(plain, min_size=1, max_size=3))
 def test_unknown_fields_at_the_end_are_ignored(message: Message, more: list[Any]) -> None:
-    frame = msgpack.packb([*msgpack.unpackb(encode(message)), *more])
+    kind = msgpack.unpackb(encode(message))[1]
+    frame = msgpack.packb([VERSION, kind, *message, *more])
     assert decode(frame) == message
 
 
@@ -236,6 +253,9 @@ def test_a_batch_out_of_range_is_refused_and_says_why(changes: dict[str, Any], w
         Hello(SESSION, "w", None, SESSION, {"a": b"bytes"}, 1, None),
         Ack(SESSION, 1, 1, 1, (0,)),
         Ack(SESSION, 1, 1, 1, ("10s",)),  # type: ignore[arg-type]
+        Ack(SESSION, 1, 1, 1, (), (0,)),
+        Ack(SESSION, 1, 1, 1, (), (1.5,)),  # type: ignore[arg-type]
+        Ack(SESSION, 1, 1, 1, (), (), (5,)),  # type: ignore[arg-type]
         Write(SESSION, 1, "c", -1),
         Nack(SESSION, -1),
         Welcome(SESSION, b"short", "w", "r", 0, 1, 1, ()),

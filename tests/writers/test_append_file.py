@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -12,21 +13,28 @@ from stats_aggregator_writers.append_file import AppendFile
 from stats_aggregator_writers.errors import ForeignFileError
 
 HEADER = b"id,key\n"
+EARLIER_HEADER = b"id\n"
 PERIODS = {f"p{number}": [f"p{number},key-{key}\n".encode() for key in range(3)] for number in range(4)}
 WHOLE = HEADER + b"".join(b"".join(rows) for rows in PERIODS.values())
+EARLIER_WHOLE = EARLIER_HEADER + b"".join(f"p{number}\n".encode() * 3 for number in range(4))
 
 
 def id_of(line):
-    return line.split(b",")[0].decode()
+    return line.rstrip(b"\n").split(b",")[0].decode()
+
+
+def lines_of(period_id, header):
+    rows = PERIODS[period_id]
+    return b"".join(rows if header == HEADER else [id_of(row).encode() + b"\n" for row in rows])
 
 
 def opened(path):
-    return AppendFile(str(path), id_of, HEADER)
+    return AppendFile(str(path), id_of, (HEADER, EARLIER_HEADER))
 
 
 def deliver(file, *ids):
     for period_id in ids or PERIODS:
-        file.append(period_id, b"".join(PERIODS[period_id]))
+        file.append(period_id, partial(lines_of, period_id))
 
 
 @contextmanager
@@ -124,6 +132,35 @@ def test_a_file_with_other_columns_is_left_as_it_is_and_named(tmp_path, content)
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("cut", range(len(EARLIER_HEADER + b"p0\n"), len(EARLIER_WHOLE) + 1))
+def test_a_file_with_an_earlier_header_is_continued_under_it_wherever_it_broke_off(tmp_path, cut):
+    path = tmp_path / "x.csv"
+    path.write_bytes(EARLIER_WHOLE[:cut])
+    deliver(opened(path), *list(PERIODS)[(cut - len(EARLIER_HEADER) - 1) // 9 :])
+    assert path.read_bytes() == EARLIER_WHOLE
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"i", EARLIER_HEADER[:-1], EARLIER_HEADER, EARLIER_HEADER + b"p", HEADER[:-1], HEADER]
+)
+def test_a_file_without_a_whole_row_is_begun_anew_with_the_newest(tmp_path, content):
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    deliver(opened(path))
+    assert path.read_bytes() == WHOLE
+
+
+def test_a_file_with_an_earlier_header_that_is_moved_away_is_followed_by_one_with_the_newest(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(EARLIER_HEADER + b"p0\n" * 3)
+    file = opened(path)
+    deliver(file, "p1")
+    path.rename(tmp_path / "kept.csv")
+    deliver(file, "p2")
+    assert (tmp_path / "kept.csv").read_bytes() == EARLIER_HEADER + b"p0\n" * 3 + b"p1\n" * 3
+    assert path.read_bytes() == HEADER + b"".join(PERIODS["p2"])
+
+
 def test_a_directory_that_cannot_be_is_an_oserror(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
@@ -144,10 +181,10 @@ def test_the_ids_in_memory_are_bounded(tmp_path, monkeypatch):
     path = tmp_path / "x.csv"
     file = opened(path)
     for number in range(20):
-        file.append(f"q{number}", f"q{number},key\n".encode())
+        file.append(f"q{number}", lambda _, number=number: f"q{number},key\n".encode())
     assert list(file._ids) == ["q15", "q16", "q17", "q18", "q19"]
     again = opened(path)
-    again.append("q17", b"q17,key\n")
+    again.append("q17", lambda _: b"q17,key\n")
     assert list(again._ids) == ["q15", "q16", "q17", "q18", "q19"]
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from stats_aggregator_api import (
+    Cause,
     CheckpointSettings,
     PeriodSummaries,
     RunOptions,
@@ -46,10 +47,10 @@ def periods(stats, **changes):
     return PeriodSummaries(replace(example_period(step=1000), **changes), stats)
 
 
-def on_a_terminal(code):
-    """Return what the code prints to a real terminal of 80 columns."""
+def on_a_terminal(code, columns=80):
+    """Return what the code prints to a real terminal of so many columns."""
     ours, theirs = pty.openpty()
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "24"}
     for variable in ("NO_COLOR", "FORCE_COLOR"):
         environment.pop(variable, None)
     process = subprocess.Popen(
@@ -129,6 +130,61 @@ def test_only_what_is_not_as_it_should_be_is_noted(capsys):
         assert all(note in told for note in notes)
         quiet = shown(capsys, periods({"a": summarize([1.0])}), style=style)
         assert not re.search("workers|late|lost|uncertain|NaN|infinite", quiet)
+
+
+ENVS = tuple(f"env-{number}" for number in range(2, 22))
+LONG = tuple(f"gpu-node-17.cluster.example-train.py-{number}" for number in range(2))
+
+
+@pytest.mark.parametrize("style", ["line", "table"])
+@pytest.mark.parametrize(
+    ("reporting", "expected", "missing", "note"),
+    [
+        (3, 4, ENVS[:1], "3 of 4 workers, missing env-2"),
+        (61, 64, ENVS[:3], "61 of 64 workers, missing env-2, env-3, env-4"),
+        (56, 64, ENVS[:8], "56 of 64 workers, missing env-2, env-3, env-4 and 5 more"),
+        (100, 1000, ENVS, "100 of 1000 workers, missing env-2, env-3, env-4 and 897 more"),
+        # Who has said goodbye may report, and is not expected.
+        (4, 4, ENVS[:1], "4 of 4 workers, missing env-2"),
+        (3, 4, (), "3 of 4 workers"),
+        (2, 4, LONG, "workers, missing ...17.cluster.example-train.py-0, ...17.cluster.example-train.py-1"),
+    ],
+)
+def test_who_is_missing_is_named_up_to_three(capsys, style, reporting, expected, missing, note):
+    changes = {"workers_reporting": reporting, "workers_expected": expected, "missing": missing}
+    told = shown(capsys, periods({"a": summarize([1.0])}, **changes), style=style)
+    (head,) = (line for line in told.splitlines() if "workers" in line)
+    assert head.endswith(note + ("." if style == "line" else ""))
+
+
+@pytest.mark.parametrize("style", ["line", "table"])
+@pytest.mark.parametrize("cause", Cause)
+def test_a_period_that_may_be_a_part_only_is_marked_with_why(capsys, style, cause):
+    head = shown(capsys, periods({"a": summarize([1.0])}, cause=cause), style=style).splitlines()[0]
+    marks = {Cause.LEFT: "10.0 s (left)", Cause.STOP: "10.0 s (stop)"}
+    assert marks.get(cause, "10.0 s") in head
+    assert ("(" in head) is (cause in marks)
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_the_head_of_a_table_breaks_between_words_on_a_terminal(columns):
+    code = """
+from dataclasses import replace
+from stats_aggregator_api import PeriodSummaries, RunOptions
+from stats_aggregator_api.testing import example_period, summarize
+from stats_aggregator_writers.console import writers
+(writer,) = writers(RunOptions())
+missing = tuple(f"gpu-node-17-train.py-{i}" for i in range(8))
+period = replace(example_period(), workers_reporting=56, workers_expected=64, missing=missing)
+writer.write_stats("3DBall", PeriodSummaries(period, {"a": summarize([1.0])}), 0)
+"""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", on_a_terminal(code, columns)).splitlines()
+    assert max(map(len, lines)) <= columns
+    head = [line.strip() for line in lines[:3]]
+    assert " ".join(head).startswith(
+        "3DBall   step 0   10.0 s   56 of 64 workers, missing "
+        "gpu-node-17-train.py-0, gpu-node-17-train.py-1, gpu-node-17-train.py-2 and 5 more"
+    )
 
 
 def test_keys_are_chosen_by_globs(capsys):

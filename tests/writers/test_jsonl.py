@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -14,7 +14,7 @@ from stats_aggregator_writers.jsonl import FILE_NAME, writers
 
 OF_PERIOD = (
     "ordinal", "id", "start", "end", "step", "workers_reporting", "workers_expected", "late", "lost",
-    "uncertain", "duplicates", "unseen",
+    "uncertain", "duplicates", "unseen", "missing", "cause",
 )  # fmt: skip
 OF_STAT = [
     "aggregation", "value", "num", "mean", "std", "sum", "min", "max", "last", "num_nan", "num_inf", "p5",
@@ -53,7 +53,9 @@ def test_each_example_is_read_back_as_it_was_each_period_once(tmp_path, run):
         values = periods[line["id"]]
         assert list(line) == ["run", "category", *OF_PERIOD, "stats"]
         assert (line["run"], line["category"]) == (run, values.period.category)
-        assert all(line[name] == getattr(values.period, name) for name in OF_PERIOD)
+        told = {**asdict(values.period), "missing": list(values.period.missing)}
+        assert all(line[name] == told[name] for name in OF_PERIOD)
+        assert line["cause"] == values.period.cause.value
         assert list(line["stats"]) == list(values)
         for key, stat in line["stats"].items():
             _compare(stat, values[key])

@@ -20,6 +20,7 @@ from tensorboard.compat.proto import event_pb2
 from tensorboard.util import tensor_util
 
 from stats_aggregator_api import (
+    Cause,
     CheckpointSettings,
     PeriodSummaries,
     RunOptions,
@@ -213,6 +214,110 @@ def test_a_step_that_stands_still_is_said_once(tmp_path, caplog):
         write(writer, (2, 10, 2.0), (3, 10, 3.0), (4, 10, 4.0))
     (record,) = caplog.records
     assert "3DBall: the step stands still at 10" in record.getMessage()
+
+
+def deliver(writer, ordinal, step, cause=Cause.WRITE, **values):
+    """Write a period with the given values of the given keys."""
+    period = replace(example_period(ordinal=ordinal, step=step), cause=cause)
+    found = {key: summarize([value], StatsAggregationMethod.HISTOGRAM) for key, value in values.items()}
+    writer.write_stats("3DBall", PeriodSummaries(period, found), step)
+
+
+def curves(tmp_path):
+    """Return the (step, value) of each point of each scalar that TensorBoard shows."""
+    tags = EventAccumulator(str(directory(tmp_path)), size_guidance=EVERYTHING).Reload().Tags()
+    return {tag: shown(tmp_path, tag) for tag in tags["scalars"]}
+
+
+def histogram_steps(tmp_path, tag):
+    found = EventAccumulator(str(directory(tmp_path)), size_guidance=EVERYTHING).Reload()
+    return [event.step for event in found.Histograms(tag)]
+
+
+def test_what_was_left_over_is_drawn_where_its_key_has_no_point_at_its_step_or_later(tmp_path):
+    writer = made(tmp_path)
+    deliver(writer, 1, 10, a=1, b=1)
+    deliver(writer, 2, 11, Cause.LEFT, a=2)  # as a step that was written, and nobody is left to end it
+    deliver(writer, 3, 20, b=3)
+    deliver(writer, 4, 11, Cause.LEFT, a=4, b=4, c=4)  # a stands there, and b later
+    deliver(writer, 5, 21, Cause.LEFT, a=5, b=5)
+    deliver(writer, 6, 21, Cause.LEFT, a=6, d=6)
+    deliver(writer, 7, 30, a=7)
+    assert curves(tmp_path) == {
+        "a": [(10, 1), (11, 2), (21, 5), (30, 7)],
+        "b": [(10, 1), (20, 3), (21, 5)],
+        "c": [(11, 4)],
+        "d": [(21, 6)],
+    }
+    assert histogram_steps(tmp_path, "a_hist") == [10, 11, 21, 30]
+
+
+def test_a_period_of_the_step_of_what_was_left_over_replaces_the_keys_it_brings(tmp_path, caplog):
+    writer = made(tmp_path, extra=["max"])
+    with caplog.at_level(logging.WARNING, "stats_aggregator_writers"):
+        deliver(writer, 1, 10, a=1, b=1)
+        deliver(writer, 2, 11, Cause.LEFT, a=2, b=2)
+        deliver(writer, 3, 11, c=3)
+        deliver(writer, 4, 11, a=4)
+        deliver(writer, 5, 12, a=5, b=5)
+    assert not caplog.records  # the step did not stand still: nobody wrote it before
+    wanted = {"a": [(10, 1), (11, 4), (12, 5)], "b": [(10, 1), (11, 2), (12, 5)], "c": [(11, 3)]}
+    assert curves(tmp_path) == wanted | {f"{key}/max": points for key, points in wanted.items()}
+    assert histogram_steps(tmp_path, "a_hist") == [10, 11, 12]
+
+
+def test_a_step_that_stands_still_past_what_was_left_over_is_said(tmp_path, caplog):
+    writer = made(tmp_path)
+    with caplog.at_level(logging.WARNING, "stats_aggregator_writers"):
+        deliver(writer, 1, 11, Cause.LEFT, b=1)
+        deliver(writer, 2, 12, a=2)
+        deliver(writer, 3, 12, a=3)
+    assert ["stands still at 12" in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_a_new_writer_replaces_what_was_left_over_before_it_began(tmp_path):
+    deliver(made(tmp_path), 1, 10, a=1)
+    deliver(made(tmp_path), 2, 11, Cause.LEFT, a=2)
+    deliver(made(tmp_path), 3, 11, a=3)
+    assert curves(tmp_path) == {"a": [(10, 1), (11, 3)]}
+
+
+def test_what_was_left_over_shows_once_however_often_it_is_delivered(tmp_path):
+    writer = made(tmp_path)
+    deliver(writer, 1, 10, a=1)
+    for again in (writer, writer, made(tmp_path)):
+        deliver(again, 2, 11, Cause.LEFT, a=2)
+    assert curves(tmp_path) == {"a": [(10, 1), (11, 2)]}
+
+
+def test_a_full_disk_does_not_cost_what_else_was_left_over(tmp_path):
+    writer = made(tmp_path)
+    deliver(writer, 1, 10, a=1)
+    deliver(writer, 2, 11, Cause.LEFT, a=2, b=2)
+    with largest_file(files(tmp_path)[0].stat().st_size + 60), pytest.raises(OSError):
+        deliver(writer, 3, 11, a=3)
+    deliver(writer, 3, 11, a=3)
+    assert curves(tmp_path) == {"a": [(10, 1), (11, 3)], "b": [(11, 2)]}
+
+
+def test_a_step_that_goes_back_before_what_was_left_over_lets_it_be_left_over_again(tmp_path):
+    writer = made(tmp_path)
+    deliver(writer, 1, 10, a=1)
+    deliver(writer, 2, 21, Cause.LEFT, a=2, b=2)
+    deliver(writer, 3, 5, a=3)
+    deliver(writer, 4, 6, Cause.LEFT, a=4, b=4)
+    assert curves(tmp_path) == {"a": [(5, 3), (6, 4)], "b": [(6, 4)]}
+
+
+def test_hyperparameters_show_once_where_what_was_left_over_brought_them(tmp_path):
+    writer = made(tmp_path)
+    deliver(writer, 1, 10, a=1)
+    writer.add_property("3DBall", HYPERPARAMETERS, {"lr": 1})
+    deliver(writer, 2, 11, Cause.LEFT, a=2, b=2)
+    deliver(writer, 3, 11, a=3)
+    found = PluginEventAccumulator(str(directory(tmp_path)), size_guidance={"tensors": 0}).Reload()
+    assert [event.step for event in found.Tensors("Hyperparameters")] == [11]
+    assert curves(tmp_path) == {"a": [(10, 1), (11, 3)], "b": [(11, 2)]}
 
 
 @pytest.mark.parametrize("room", [0, 1, 60, 150, 400])

@@ -177,7 +177,7 @@ def test_a_run_without_news_lets_its_writers_go_and_takes_them_up_again(site):
     put(site.store, "r", "3DBall", 1)
     with site.process(idle_s=0.2) as process:
         until(lambda: site.calls("rec", "close"), "the end of the idle run")
-        assert site.state("rec").state == "closed"
+        until(lambda: site.state("rec").state == "closed", "that it is noted, which follows the call")
         put(site.store, "r", "3DBall", 2)
         process.wake()
         until(lambda: site.periods("rec") == [1, 2], "the run that goes on")

@@ -275,3 +275,18 @@ def test_a_group_that_waits_for_room_counts_once_when_there_is_room(tmp_path, mo
         assert [type(reply) for _, reply in core.tick()] == [Ack]
         (found,) = core.close_all()
         assert (found["x"].num, found["x"].sum) == (2, 3.0)
+
+
+def test_no_answer_has_a_time_before_its_frame_was_sent(tmp_path):
+    with Core(tmp_path / "core") as core:
+        worker, late = Worker("w"), Worker("late")
+
+        def received() -> Iterator[tuple[bytes, bytes]]:
+            yield worker.hello()
+            core.clock.pass_s(0.11)  # a group is drained for as long as frames come
+            yield late.hello()
+
+        sent_ns = core.clock.now_ns() + round(0.11 * SECOND_NS)
+        times = [decode(frame).time for _, frame in core.engine.handle(received())]
+        assert len(times) == 2
+        assert min(times) >= sent_ns

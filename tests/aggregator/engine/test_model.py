@@ -20,7 +20,7 @@ from tests.aggregator.model.scenarios import SCENARIOS, Scenario
 from tests.aggregator.model.world import World
 
 SOMETIMES = [
-    "answer lost", "closed by grace", "closed by time", "closed by write", "crash",
+    "answer lost", "closed by patience", "closed by time", "closed by write", "crash",
     "crash with unstored periods", "duplicate", "late", "nack", "nack 0", "reject", "replayed record",
     "rewind", "silent reconnect", "torn append", "uncertain", "writer failed",
 ]  # fmt: skip

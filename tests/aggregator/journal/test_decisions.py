@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,7 +51,20 @@ def test_a_group_gives_back_its_frames(given_entries):
         (
             RecordKind.CLOSE,
             st.builds(
-                Closed, names, names, int64, int64, int64, int64, int64, int64, names, st.tuples(ids, ids)
+                Closed,
+                names,
+                names,
+                int64,
+                int64,
+                int64,
+                int64,
+                int64,
+                int64,
+                names,
+                st.tuples(ids, ids),
+                int64,
+                int64,
+                st.tuples(names, names),
             ),
         ),
     ],
@@ -63,3 +77,9 @@ def test_every_other_body_comes_back(kind, bodies):
         assert unpack(type(body), b"".join(record.body)) == body
 
     check()
+
+
+def test_a_close_of_a_journal_of_before_is_read():
+    body = msgpack.packb(("run", "c", 1, 20, 10, 7, 2, 0, "time", ()))
+    closed = unpack(Closed, body)
+    assert (closed.cause, closed.start_ns, closed.workers_reporting, closed.missing) == ("time", -1, -1, ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,12 +41,13 @@ def check_site(site: Site, launched: Mapping[tuple[bytes, int], Launched]) -> li
     assert set(stored) == set(ledger.closed), "closed is not what is stored"
     assert set(ledger.closed) == set(ledger.opened), "a period was opened and never closed"
     starts = Counter(
-        (key[:2], each.period.start) for key, each in stored.items() if ledger.closed[key].window_ns
+        (key[:2], ledger.opened[key][-1].start_ns) for key in stored if ledger.closed[key].window_ns
     )
     site.fired["window in parts"] += any(parts > 1 for parts in starts.values())
     for key, found in stored.items():
         check_period(site, key, found, launched)
     assert sum(each.period.duplicates for each in periods) <= site.duplicates
+    check_spans(stored)
     for category, story in ledger.story.items():
         axis = AxisModel()
         for each in story:
@@ -84,14 +86,20 @@ def check_period(
     closed, opened = ledger.closed[key], ledger.opened[key]
     frames = [(each, launched[each.message.session, each.message.seq]) for each in ledger.in_period(key)]
     assert period.id == period_id(site.server_id, *key)
-    assert (period.start, period.end, period.step) == (opened[-1].start_ns, closed.end_ns, closed.step)
+    assert (period.start, period.end, period.step) == (closed.start_ns, closed.end_ns, closed.step)
+    assert period.start >= opened[-1].start_ns
     assert (period.duplicates, period.workers_expected) == (closed.duplicates, closed.workers_expected)
     assert period.start <= period.end
-    assert period.late == sum(sent.num_values for each, sent in frames if each.late)
+    # A PARTIAL says itself how many of its values were moved over a WRITE that was dropped.
+    late = (sent.num_values if each.late else getattr(each.message, "late", 0) for each, sent in frames)
+    assert period.late == sum(late)
     assert period.lost == sum(each.message.lost for each, _ in frames)
     assert period.uncertain == sum(each.message.uncertain for each, _ in frames)
     reporting = {each.worker for each, sent in frames if sent.values}
-    assert period.workers_reporting == len(reporting) <= period.workers_expected
+    # Who only wrote is there too.
+    assert len(reporting) <= period.workers_reporting <= period.workers_expected
+    assert len(closed.missing) == min(period.workers_expected - period.workers_reporting, 20)
+    assert not reporting & set(closed.missing)
     pooled: dict[str, list[Sent]] = defaultdict(list)
     for each, sent in frames:
         for name, column in sent.values.items():
@@ -163,6 +171,8 @@ class AxisModel:
                 self._report(each.ordinal, getattr(self._before[-2].message, "step", -1))
             reported = self.open.pop(each.ordinal)[1]
             right = each.ordinal if reported < 0 and self.last < 0 else max(reported, self.last)
+            if each.cause == "left" and 0 <= right == self.last:
+                right += 1  # what was left over hides no written point
             assert each.step == right, f"{each} should be at step {right}"
             if self.position >= 0:
                 self.last = each.step
@@ -210,6 +220,17 @@ def check_order(ledger: Ledger, category: tuple[str, str]) -> None:
             session = each.message.session
             assert each.key.ordinal >= newest.get(session, 0), f"{each.key} is before {newest[session]}"
             newest[session] = each.key.ordinal
+
+
+def check_spans(stored: Mapping[PeriodKey, PeriodSummaries]) -> None:
+    """The periods of a category do not overlap, parts of a window included."""
+    spans: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for key, found in stored.items():
+        spans[key[:2]].append((found.period.start, found.period.end))
+    for of_category in spans.values():
+        of_category.sort()
+        for before, after in pairwise(of_category):
+            assert before[1] <= after[0], f"{before} and {after} overlap"
 
 
 def check_properties(site: Site) -> None:

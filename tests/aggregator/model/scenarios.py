@@ -48,12 +48,19 @@ SCENARIOS = [
     Scenario("a clock is far ahead", ["late"], [("jump", 0, 30), *_sent(0, "auto"), _ALL]),
     Scenario(
         "a round is complete, one waits for grace, and one writes twice",
-        ["closed by write", "closed by grace"],
+        ["closed by write", "closed by patience"],
         [
             *_written(0), *_written(1), ("exchange", 1), ("pass_s", 3),
             *_written(0), *_written(1), ("exchange", 1),
             *_written(0), ("exchange", 1), ("pass_s", 3), ("write", 1, "trained", 0), ("exchange", 1),
             *_written(0), *_written(0), ("exchange", 2),
+        ],
+    ),
+    Scenario(
+        "all that could write have ended", ["closed by left"],
+        [
+            *_written(0), ("exchange", 1), *_sent(0, "trained"), ("stop_worker", 0, True, 0.0),
+            ("exchange", 1), ("pass_s", 2), ("pass_s", 2), *_sent(1, "trained"), ("exchange", 1),
         ],
     ),
     Scenario(

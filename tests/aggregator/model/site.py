@@ -120,9 +120,9 @@ class Site:
 
     def _check_due(self) -> None:
         engine = self.core.engine
-        hello_ns = engine.reception.first_hello_ns
         now_ns = self.core.clock.now_ns()
-        if engine.stalled or self.core.closer.waiting or hello_ns is None or now_ns < hello_ns + GRACE_NS:
+        is_back = engine.reception.reconnect_wait.is_over(now_ns)
+        if engine.stalled or self.core.closer.waiting or not is_back:
             return
         overdue = [
             period.key

@@ -90,7 +90,7 @@ def test_another_every_after_a_restart_ends_what_nothing_would_end(tmp_path):
         assert told(core) == [(1, [1.0])]
 
 
-def test_a_lost_workers_window_closes_without_it(begin):
+def test_a_lost_workers_window_closes_without_it_and_names_it_for_an_hour(begin):
     core = begin()
     first, second = joined(core, "w1", "w2")
     say(core, first, 1.0, 12)
@@ -100,4 +100,10 @@ def test_a_lost_workers_window_closes_without_it(begin):
     core.handle(first.hello())
     say(core, first, 2.0, 80)
     core.pass_s(12)
-    assert [each.period.workers_expected for each in core.periods("c")] == [2, 1]
+    core.pass_s(3600)
+    core.handle(first.hello())
+    say(core, first, 3.0, 3700)
+    core.pass_s(30)
+    counts = [each.period.workers_reporting for each in core.periods("c")]
+    assert counts == [2, 1, 1]
+    assert [each.period.workers_expected for each in core.periods("c")] == [2, 2, 1]

@@ -95,20 +95,40 @@ def test_open_windows_are_bounded_and_what_has_none_is_late(begin, monkeypatch):
     assert [each[2:] for each in sums(core)] == [(1.0, 0)] * 4 + [(16.0, 15)]
 
 
-def test_nothing_closes_before_the_first_hello_and_grace(tmp_path):
+def test_after_a_start_a_window_waits_for_all_workers_that_were_alive(tmp_path):
     with Core(tmp_path / "a") as core:
-        (worker,) = joined(core, "w")
-        say(core, worker, 1.0, 0)
+        first, second, done = joined(core, "w1", "w2", "done")
+        for worker in (first, second, done):
+            say(core, worker, 1.0, 0)
+        core.handle(done.bye())
+        core.clock.pass_s(60)  # nobody is there for a minute
         restarted = core.crashed(tmp_path / "b")
     with restarted as core:
-        core.pass_s(3600)
+        core.pass_s(3)
+        core.handle(first.hello())
+        core.pass_s(5)
         assert core.periods() == []
-        core.handle(worker.hello())
+        core.handle(second.hello(), second.heartbeat())
         core.pass_s(1.9)
-        say(core, worker, 2.0, 5)
+        say(core, second, 2.0, 5)
         assert core.periods() == []
         core.pass_s(0.1)
-        assert sums(core) == [(0, 10, 3.0, 0)]
+        assert sums(core) == [(0, 10, 5.0, 0)]
+
+
+def test_after_a_start_a_window_waits_15_s_at_most_for_a_worker_that_does_not_come_back(tmp_path):
+    with Core(tmp_path / "a") as core:
+        first, _ = workers = joined(core, "w1", "w2")
+        for worker in workers:
+            say(core, worker, 1.0, 0)
+        core.clock.pass_s(60)
+        restarted = core.crashed(tmp_path / "b")
+    with restarted as core:
+        core.handle(first.hello())
+        core.pass_s(14.9)
+        assert core.periods() == []
+        core.pass_s(0.1)
+        assert sums(core) == [(0, 10, 2.0, 0)]
 
 
 def test_empty_time_periods_are_not_written_and_their_step_counts(begin):
@@ -148,3 +168,66 @@ def test_a_write_says_the_step_where_time_ends_periods(begin):
     core.handle(worker.write(100))
     core.pass_s(13)
     assert told(core) == [(100, [1.0])]
+
+
+def test_parts_of_a_window_and_what_waited_long_do_not_overlap(tmp_path):
+    with Core(tmp_path / "a") as core:
+        (worker,) = joined(core, "w")
+        say(core, worker, 1.0, 1)
+        core.clock.pass_s(4)
+        core.engine.stop(close_all=False)
+        core.settle()
+        restarted = core.crashed(tmp_path / "b")
+    with restarted as core:
+        core.handle(worker.hello())
+        say(core, worker, 2.0, 2)  # the same window, whose first part ended at 4 s
+        core.pass_s(20)
+        assert sums(core) == [(0, 4, 1.0, 0), (4, 10, 2.0, 0)]
+
+
+def test_a_period_that_write_ends_begins_no_earlier_than_the_last_one_ended(begin):
+    core = begin("manual")
+    (worker,) = joined(core, "w")
+    say(core, worker, 1.0, 10)
+    core.pass_s(5)
+    core.handle(worker.write(1))
+    say(core, worker, 2.0, 3)  # it waited in the worker since before the first WRITE
+    core.pass_s(5)
+    core.handle(worker.write(2))
+    core.settle()
+    assert sums(core) == [(10, 15, 1.0, 0), (15, 20, 2.0, 0)]
+
+
+def test_who_is_missing_in_a_window_is_named(begin):
+    core = begin()
+    first, *others = joined(core, "w", *(f"other {number:02}" for number in range(25)))
+    for worker in (first, *others):
+        say(core, worker, 1.0, 12)
+    core.pass_s(12)
+    say(core, first, 2.0, 23)
+    say(core, others[3], 2.0, 23)
+    core.handle(others[0].bye())
+    core.pass_s(12)
+    ended = [each.period for each in core.periods("c")]
+    assert [(each.workers_reporting, each.workers_expected) for each in ended] == [(26, 26), (2, 25)]
+    names = [f"other {number:02}" for number in range(25) if number not in (0, 3)]
+    assert [list(each.missing) for each in ended] == [[], names[:20]]
+
+
+def test_after_a_start_a_window_waits_until_what_was_held_is_sent(tmp_path):
+    with Core(tmp_path / "a") as core:
+        (worker,) = joined(core, "w")
+        say(core, worker, 1.0, 0)
+        core.clock.pass_s(60)
+        restarted = core.crashed(tmp_path / "b")
+    with restarted as core:
+        core.handle(worker.hello())
+        for second in range(1, 5):  # it held much, which takes longer than grace
+            core.pass_s(1.5)
+            say(core, worker, 1.0, second)
+            assert core.periods() == []
+        core.handle(worker.heartbeat())
+        core.pass_s(1.5)
+        say(core, worker, 1.0, 62)  # what it adds by and by holds up nothing
+        core.pass_s(0.5)
+        assert sums(core) == [(0, 10, 5.0, 0)]

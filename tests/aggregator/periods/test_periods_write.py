@@ -218,3 +218,69 @@ def test_a_training_that_goes_on_from_its_checkpoint_is_not_taken_for_another(be
     (again,) = joined(core, "w2")
     core.handle(again.rewind(50), again.write(60))
     assert not [record for record in caplog.records if "begins at step" in record.getMessage()]
+
+
+def test_where_all_that_could_write_have_ended_what_they_left_is_written_behind_the_last_step(begin):
+    core = begin()
+    first, second = joined(core, "w1", "w2")
+    say(core, first, 1.0, 10, closing=WRITE)
+    core.handle(first.write(100))
+    core.settle()
+    say(core, first, 2.0, 10, closing=WRITE)
+    say(core, second, 3.0, 10, closing=WRITE)
+    core.handle(first.bye())
+    core.pass_s(5)
+    core.handle(second.heartbeat())
+    assert told(core) == [(100, [1.0])]
+    core.handle(second.bye())
+    core.pass_s(1)
+    core.pass_s(2)
+    assert told(core) == [(100, [1.0]), (101, [2.0, 3.0])]
+
+
+def test_a_pool_that_never_writes_is_written_once_it_has_ended(begin):
+    core = begin()
+    workers = joined(core, *(f"w{number}" for number in range(4)))
+    for worker in workers:
+        say(core, worker, 1.0, 10, closing=WRITE)
+        core.handle(worker.bye())
+    core.pass_s(1)
+    core.pass_s(2)
+    assert told(core) == [(1, [1.0] * 4)]
+
+
+def test_time_ends_periods_again_once_the_one_that_said_write_has_ended(begin):
+    core = begin()
+    stray, *others = joined(core, "stray", "w1", "w2")
+    say(core, stray, 1.0, 12, closing=WRITE)
+    core.handle(stray.bye())
+    core.pass_s(1)
+    core.pass_s(2)
+    for worker in others:
+        say(core, worker, 2.0, 25)
+    core.pass_s(20)
+    assert told(core) == [(1, [1.0]), (2, [2.0, 2.0])]
+
+
+@pytest.mark.parametrize(("is_connected", "after_s"), [(False, 60), (True, 600)])
+def test_a_lost_writer_has_ended_with_its_connection_or_after_ten_minutes(tmp_path, is_connected, after_s):
+    with Core(tmp_path / "core", reaches=lambda peer, frame: is_connected) as core:
+        (worker,) = joined(core, "w")
+        say(core, worker, 1.0, 0, closing=WRITE)
+        for _ in range(after_s // 20 - 1):
+            core.pass_s(20)
+        core.pass_s(18)
+        assert told(core) == []
+        core.pass_s(2)
+        core.pass_s(2)
+        assert told(core) == [(1, [1.0])]
+
+
+def test_a_stop_writes_what_nobody_is_left_to_write(tmp_path):
+    with Core(tmp_path / "core") as core:
+        (worker,) = joined(core, "w")
+        say(core, worker, 1.0, 0, closing=WRITE)
+        core.handle(worker.bye())
+        assert core.engine.stop(close_all=False) == 0
+        core.settle()
+        assert told(core) == [(1, [1.0])]

@@ -7,6 +7,8 @@ import pickle
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stats_aggregator.errors import StoreFailed, StoreFull
+from stats_aggregator.store import database
+from stats_aggregator.store.newest import Newest
 from stats_aggregator.store.store import (
     ClosedOrdinals,
     ClosedPeriod,
@@ -25,10 +29,11 @@ from stats_aggregator.store.store import (
     StoredProperty,
     period_id,
 )
-from stats_aggregator_api import Period, StatsAggregationMethod
+from stats_aggregator_api import Cause, Period, StatsAggregationMethod
 from tests.aggregator.writers_process import put, row
 
 SESSION = bytes(16)
+SCHEMA_1 = Path(__file__).with_name("schema_1.sql").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -39,7 +44,8 @@ def store(tmp_path):
 
 
 def test_a_period_comes_out_as_it_went_in(store):
-    period = Period("r", "3DBall", 7, "abc", 10, 20, 5000, 3, 4, 5, 6, 7, 8)
+    told = {"missing": ('env "4"', "雪, env"), "cause": Cause.LEFT}
+    period = Period("r", "3DBall", 7, "abc", 10, 20, 5000, 3, 4, 5, 6, 7, 8, **told)
     values = [0.1, -2.5, 1e300]
     rows = [row("reward", values, aggregation=2, num_nan=1, num_inf=2), row("loss", [1.0])]
     assert store.close_period(period, 7, rows) is True
@@ -305,6 +311,66 @@ def test_a_newer_schema_is_refused_with_what_to_do(store):
     store.close()
     with pytest.raises(StoreFailed, match=r"schema 99.*install the stats-aggregator that wrote it"):
         Store(path)
+
+
+def test_a_cause_of_another_version_is_unknown_and_costs_nothing_else(store):
+    put(store, "r", "c", 1)
+    with store.database.transaction() as connection:
+        connection.execute("UPDATE periods SET cause = 'grace'")
+    assert store.next_entry("r", 0).summaries.period == Period("r", "c", 1, "r-c-1", 0, 1, 100)
+
+
+@pytest.fixture
+def schema_1(tmp_path):
+    """Return the path of a store that the earlier schema left: one period and one property of the run r."""
+    path = tmp_path / "schema_1.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SCHEMA_1)
+        connection.execute("PRAGMA journal_mode = WAL")
+    return path
+
+
+def columns_of(path):
+    with closing(sqlite3.connect(path)) as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()
+        return version, connection.execute("PRAGMA table_info(periods)").fetchall()
+
+
+def test_a_store_of_the_earlier_schema_is_read_and_written_on(schema_1, store):
+    for _ in range(2):
+        again = Store(schema_1)
+        entry = again.next_entry("r", 0)
+        assert entry.summaries.period == Period(
+            "r", "3DBall", 1, "r-3DBall-1", 1767225600 * 10**9, 1767225610 * 10**9, 1000, 3, 4, 5, 6, 7, 8
+        )
+        assert entry.summaries["loss"].full_dist == (1.0, 3.0)
+        assert again.next_entry("r", 1).value == {"lr": 0.1}
+        new = Period("r", "3DBall", 2, "b", 10, 20, 2000, 3, 4, missing=("env-1",), cause=Cause.PATIENCE)
+        again.close_period(new, 1, [row("loss", [1.0])])
+        assert again.next_entry("r", 2).summaries.period == new
+        again.close()
+    store.close()
+    assert columns_of(schema_1) == columns_of(store.database.path)
+
+
+def test_a_migration_that_breaks_off_leaves_the_store_as_it_was(schema_1, monkeypatch):
+    before = columns_of(schema_1)
+    with monkeypatch.context() as broken:
+        broken.setitem(database._MIGRATIONS, 1, (*database._MIGRATIONS[1], "no statement"))
+        with pytest.raises(StoreFailed, match="syntax error"):
+            Store(schema_1)
+    assert columns_of(schema_1) == before
+    Store(schema_1).close()
+    assert columns_of(schema_1) != before
+
+
+def test_who_only_reads_a_store_of_the_earlier_schema_leaves_it_as_it_is(schema_1):
+    before = columns_of(schema_1)
+    newest = Newest(schema_1)
+    (period,) = newest.periods("r", 0, 5)
+    newest.close()
+    assert (period.category, period.step, period.workers_expected) == ("3DBall", 1000, 4)
+    assert columns_of(schema_1) == before
 
 
 def test_ids_of_periods_are_stable_and_differ_in_every_part():

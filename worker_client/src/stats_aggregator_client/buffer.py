@@ -58,7 +58,7 @@ class CategoryBuffer:
         self._new_step: int | None = None
         self.increments.clear()
         self._cold_values = 0
-        self._cut_ns = outbox.clock.now()
+        self._begin = outbox.stamp()
         self._woke = False
         self._series: tuple[Name, ...] = ()
 
@@ -219,17 +219,17 @@ class CategoryBuffer:
     def _cut(self) -> None:
         self._outbox.counts.added += self.columns.settle()
         filled = [column for column in self.columns.all if column.cold]
-        first_ns, last_ns = self._outbox.span_since(self._cut_ns)
-        self._cut_ns = self._outbox.clock.now()
+        first, last = self._outbox.span_since(self._begin)
+        self._begin = self._outbox.stamp()
         if self.columns.mixed:
             filled.sort(key=lambda column: column.name[1])
             groups = [list(group) for _, group in groupby(filled, lambda column: column.name[1])]
         else:
             groups = [filled] if filled else []
         for group in groups:
-            self._put(group, first_ns, last_ns, moves_step=group is groups[-1])
+            self._put(group, first, last, moves_step=group is groups[-1])
         if not groups and (self._new_step is not None or self.increments):
-            self._put([], first_ns, last_ns, moves_step=True)
+            self._put([], first, last, moves_step=True)
         self._cold_values = 0
 
     @whole
@@ -246,7 +246,7 @@ class CategoryBuffer:
             limit = self._outbox.history.limit()
         return values[-limit:], aggregation
 
-    def _put(self, group: list[Column], first_ns: int, last_ns: int, *, moves_step: bool) -> None:
+    def _put(self, group: list[Column], first: int, last: int, *, moves_step: bool) -> None:
         series = tuple([column.name for column in group])
         # Most cuts find the same series: the waiting chunks share one tuple.
         self._series = self._series if self._series == series else series
@@ -255,8 +255,8 @@ class CategoryBuffer:
             closing=int(self._closing),
             step=self._new_step if moves_step else None,
             steps=self.increments.take() if moves_step else 0,
-            first_ns=first_ns,
-            last_ns=last_ns,
+            first=first,
+            last=last,
             series=self._series,
             counts=array("I", [len(column.cold) for column in group]),
             values=b"".join([column.cold for column in group]),

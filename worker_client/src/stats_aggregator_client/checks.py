@@ -103,6 +103,10 @@ def _told_fault(message: Welcome | Ack) -> str | None:
         return _OUT_OF_RANGE
     if not all(type(length) is int and 0 < length <= INT64_MAX for length in message.windows):
         return "windows are not lengths in nanoseconds"
+    if not all(type(width) is int and 0 < width <= INT64_MAX for width in message.widths):
+        return "widths are not numbers of steps"
+    if not all(type(notice) is str for notice in message.notices):
+        return "notices are not strings"
     if type(message) is Welcome and len(message.server) != ID_BYTES:
         return f"server has not {ID_BYTES} bytes"
     return _id_fault(message)
@@ -153,15 +157,25 @@ _FAULTS: dict[int, Callable[[Any], str | None]] = {
 
 
 class Form(NamedTuple):
-    """All that decoding needs of a kind: its record, where its fields end, their types, their ranges."""
+    """All that decoding needs of a kind: its record, where its fields end, their types, their ranges.
+
+    `defaults` are the last fields where a frame ends before them.
+    """
 
     record: type[Any]
     end: int
+    defaults: tuple[Any, ...]
     shapes: frozenset[tuple[type, ...]]
     fault_of: Callable[[Any], str | None]
 
 
 FORMS = {
-    int(kind): Form(record, 2 + len(record._fields), _shapes(record), _FAULTS[kind])
+    int(kind): Form(
+        record,
+        2 + len(record._fields),
+        tuple(record._field_defaults.values()),
+        _shapes(record),
+        _FAULTS[kind],
+    )
     for kind, record in RECORDS.items()
 }

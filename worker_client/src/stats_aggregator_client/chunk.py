@@ -20,21 +20,23 @@ _PAIR_BYTES = 8
 
 
 class Chunk(NamedTuple):
-    """Values of one category, from monotonic `first_ns` to `last_ns`.
+    """Values of one category, from the stamp `first` to `last`, of the Timeline.
 
     `values` are float64 in the machine's order: those of the first series, then of the second, and so on.
-    `step` is absolute, `steps` an increment.
+    `step` is absolute, `steps` an increment. `late` is how many values come after their period: the WRITE
+    that ended it was dropped. A batch has no field for that, so a chunk with late values is sent folded.
     """
 
     arrival: int
     closing: int
     step: int | None
     steps: int
-    first_ns: int
-    last_ns: int
+    first: int
+    last: int
     series: tuple[Name, ...] = ()
     counts: array[int] = array("I")
     values: bytes = b""
+    late: int = 0
 
     @property
     def num_values(self) -> int:
@@ -75,7 +77,12 @@ def join(chunks: list[Chunk]) -> Chunk | None:
     values = b"".join([part for parts in found.values() for part in parts])
     first, last = chunks[0], chunks[-1]
     return last._replace(
-        arrival=first.arrival, first_ns=first.first_ns, series=tuple(found), counts=counts, values=values
+        arrival=first.arrival,
+        first=first.first,
+        series=tuple(found),
+        counts=counts,
+        values=values,
+        late=sum([chunk.late for chunk in chunks]),
     )
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import socket
+import sys
 from types import TracebackType
-from typing import Any
 
 from stats_aggregator_api import __version__
 
-from . import naming
+from . import multiprocess, naming
 from .buffer import CategoryBuffer
 from .clock import Clock
 from .complaints import Complaints
 from .counts import Counts
 from .hooks import PROCESS
 from .log import LOGGER
-from .multiprocess import process_name
 from .null import NullBuffer
 from .outbox import Outbox
 from .reporter import StatsReporter
@@ -72,7 +70,7 @@ class StatsClient:
             close_timeout_s=close_timeout_s,
         )
         self._worker = self._settings.worker or naming.default_worker(os.environ)
-        self._process_name = process_name()
+        self._process_name = multiprocess.process_name()
         self._forked = self._closed = False
         self._buffers: dict[str, CategoryBuffer] = {}
         self._sender: Sender | None = None
@@ -198,7 +196,7 @@ class StatsClient:
             _of_parents.append(self._sender)
             self._sender = None
         self._worker, self._forked = self._wished_worker(), True
-        self._process_name = process_name()
+        self._process_name = multiprocess.process_name()
         self._make_outbox()
         for buffer in self._buffers.values():
             buffer.move_to(self._outbox)
@@ -247,7 +245,9 @@ class StatsClient:
 
     def _start(self) -> None:
         settings = self._settings
-        info: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "version": __version__}
+        is_child = PROCESS.is_forked or multiprocess.is_child()
+        # An interpreter that is embedded may have no arguments.
+        info = naming.process_info(__version__, os.environ, getattr(sys, "argv", ()), is_child=is_child)
         session = Session(
             self._outbox,
             naming.Identity(self._wished_worker(), settings.run, PROCESS.id, info),

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 stopwatch_ns = time.perf_counter_ns
 """For how long something took: the finest clock, comparable within this process alone."""
+_DRIFT = 2000
+"""Clocks of hosts drift apart by less than one part in so many."""
 
 
 class Clock:
@@ -16,6 +18,10 @@ class Clock:
     estimate starts in the middle of the first such interval and is pulled into each further one, so it
     follows drift and is never off by more than the latest round trip. Before the first answer it is this
     host's own wall clock.
+
+    That a time was read before the answer came holds of every daemon; an old one may send a time that it
+    read before the frame came. So lower bounds are kept, for as long as drift allows: no upper bound that
+    is below them counts.
     """
 
     def __init__(
@@ -24,30 +30,41 @@ class Clock:
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.now = monotonic_ns
-        self._wall_ns = wall_ns
-        self.forget()
+        self.offset_ns = wall_ns() - monotonic_ns()
+        """How far the daemon's time is ahead, as estimated."""
+        self.is_told = False
+        """Whether the estimate is of the daemon that answers now."""
+        self._least_ns = self._bounded_at = 0
 
     def forget(self) -> None:
-        """Go back to this host's wall clock: the next answer comes from another daemon."""
-        self._offset_ns = self._wall_ns() - self.now()
-        self._told = False
+        """Keep the estimate until the next answer, which comes from another daemon, begins another."""
+        self.is_told = False
 
-    def observe(self, sent_ns: int | None, received_ns: int, daemon_ns: int) -> None:
-        """Take the daemon's time from a message that answers what was sent at `sent_ns`, or nothing."""
+    def observe(self, sent_ns: int | None, received_ns: int, daemon_ns: int, *, begins: bool = False) -> None:
+        """Take the daemon's time from a message that answers what was sent at `sent_ns`, or nothing.
+
+        `begins` says that the daemon may have been started again since the last message: its clock may be set
+        otherwise.
+        """
         least = daemon_ns - received_ns
         most = least if sent_ns is None else daemon_ns - sent_ns
+        if self.is_told and not begins:
+            drift = (received_ns - self._bounded_at) // _DRIFT
+            least = max(least, self._least_ns - drift)
+            most = max(most, least)
+        self._least_ns, self._bounded_at = least, received_ns
         if sent_ns is None:
-            self._offset_ns = max(self._offset_ns, least)
-        elif not self._told:
-            self._offset_ns = (least + most) // 2
-            self._told = True
+            self.offset_ns = max(self.offset_ns, least)
+        elif not self.is_told:
+            self.offset_ns = (least + most) // 2
+            self.is_told = True
         else:
-            self._offset_ns = min(max(self._offset_ns, least), most)
+            self.offset_ns = min(max(self.offset_ns, least), most)
 
     def daemon_ns(self, monotonic_ns: int) -> int:
         """Return the daemon's time at a monotonic time."""
-        return monotonic_ns + self._offset_ns
+        return monotonic_ns + self.offset_ns
 
     def monotonic_ns(self, daemon_ns: int) -> int:
         """Return the monotonic time at a time of the daemon's."""
-        return daemon_ns - self._offset_ns
+        return daemon_ns - self.offset_ns

@@ -34,15 +34,15 @@ class Fold(NamedTuple):
 
     `tallies` has num, num_nan and num_inf of each series, `floats` the other fields of its Moments, `ends`
     where its buckets end in `keys` and `counts`. Keys are ascending within a series and have `mantissa_bits`
-    bits of mantissa.
+    bits of mantissa. `late` is that of a Chunk.
     """
 
     arrival: int
     closing: int
     step: int | None
     steps: int
-    first_ns: int
-    last_ns: int
+    first: int
+    last: int
     mantissa_bits: int
     series: tuple[Name, ...]
     tallies: array[int]
@@ -50,6 +50,7 @@ class Fold(NamedTuple):
     ends: array[int]
     keys: array[int]
     counts: array[int]
+    late: int = 0
 
     @property
     def num_values(self) -> int:
@@ -157,7 +158,10 @@ def split_fold(fold: Fold, limit_bytes: int) -> tuple[Fold, Fold | None]:
 def _parted(fold: Fold, count: int) -> tuple[Fold, Fold | None]:
     if count == len(fold.series):
         return fold, None
-    return fold.slice(0, count)._replace(step=None, steps=0), fold.slice(count, len(fold.series))
+    first, rest = fold.slice(0, count), fold.slice(count, len(fold.series))
+    # It is counted for the period, not for a series: any of its messages may say it.
+    late = min(fold.late, first.num_values)
+    return first._replace(step=None, steps=0, late=late), rest._replace(late=fold.late - late)
 
 
 def fold_bytes(fold: Fold) -> int:

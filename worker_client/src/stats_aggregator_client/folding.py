@@ -67,7 +67,8 @@ def fold_chunk(chunk: Chunk) -> Generator[None, None, Fold]:
         if pause.due(_SERIES_WORK):
             yield
     nothing: array[int] = array("B")
-    like = Fold(*chunk[:6], MANTISSA_BITS, (), nothing, array("d"), nothing, array("i"), nothing)
+    head = (*chunk[:6], MANTISSA_BITS)
+    like = Fold(*head, (), nothing, array("d"), nothing, array("i"), nothing, chunk.late)
     return made.fold(like, chunk.series)
 
 
@@ -96,9 +97,8 @@ def coarsen(fold: Fold, mantissa_bits: int) -> Generator[None, None, Fold]:
     return made.fold(fold._replace(mantissa_bits=mantissa_bits), fold.series)
 
 
-def coarsened(fold: Fold, mantissa_bits: int) -> Fold:
-    """Return what `coarsen` makes, at once."""
-    work = coarsen(fold, mantissa_bits)
+def finished(work: Generator[None, None, Fold]) -> Fold:
+    """Return what `work` makes, at once."""
     while True:
         try:
             next(work)
@@ -127,7 +127,9 @@ def _merge(left: Fold, right: Fold) -> Generator[None, None, Fold]:
         made.add(part.name, part.moments, _buckets(part, right.mantissa_bits - bits))
         if pause.due(_SERIES_WORK + len(part.keys)):
             yield
-    like = right._replace(arrival=left.arrival, first_ns=left.first_ns, mantissa_bits=bits)
+    like = right._replace(
+        arrival=left.arrival, first=left.first, mantissa_bits=bits, late=left.late + right.late
+    )
     return made.fold(like, left.series)
 
 

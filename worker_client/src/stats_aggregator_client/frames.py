@@ -7,9 +7,9 @@ from array import array
 
 from .buckets import little_endian
 from .chunk import Chunk, Name
-from .clock import Clock
 from .fold import Fold, Part
 from .lane import Item, Lane, Owed
+from .timeline import Timeline
 from .windows import last_boundary
 from .wire import (
     INT64_MAX,
@@ -34,8 +34,8 @@ _OWN = ""
 class FrameMaker:
     """Encodes batches, partials and notes; it keeps encoded series, which mostly come again."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
         self._packed: dict[tuple[Name, ...], bytes] = {}
         self._packed_bytes = 0
 
@@ -86,7 +86,7 @@ class FrameMaker:
             steps=min(owed.steps + fold.steps, INT64_MAX),
             t_first=t_first,
             t_last=t_last,
-            late=0,
+            late=fold.late,
             lost=owed.lost,
             uncertain=owed.uncertain,
             workers=(),
@@ -96,11 +96,11 @@ class FrameMaker:
         )
 
     def _span(self, lane: Lane, item: Chunk | Fold, windows: tuple[int, ...]) -> tuple[int, int]:
-        # Stamps never run backwards in a lane, whatever the offset to the daemon's time does.
-        lane.last_ns = t_last = max(self._clock.daemon_ns(item.last_ns), lane.last_ns, 0)
+        # Within a session times never run backwards in a lane, also where all stamps were carried back.
+        lane.last_ns = t_last = max(self._timeline.daemon_ns(item.last), lane.last_ns, 0)
         # What was cut before the windows were known, or joined over them, may span a boundary: it belongs
         # where it ends.
-        t_first = max(self._clock.daemon_ns(item.first_ns), last_boundary(t_last, windows))
+        t_first = max(self._timeline.daemon_ns(item.first), last_boundary(t_last, windows))
         return min(t_first, t_last), t_last
 
     def _series(self, series: tuple[Name, ...]) -> bytes:

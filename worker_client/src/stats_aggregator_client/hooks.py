@@ -28,6 +28,8 @@ class Process:
         self.id = new_id()
         self.lock = threading.Lock()
         """Guards what there is one of in a process; a forked child has another."""
+        self.is_forked = False
+        """Whether this process began as a fork of one that had the client already."""
         self._clients: dict[int, Client] = {}
         self._at_exit = False
 
@@ -53,6 +55,7 @@ class Process:
         """Be another process."""
         self.id = new_id()
         self.lock = threading.Lock()
+        self.is_forked = True
         self._at_exit = False
         for client in list(self._clients.values()):
             client.after_fork_in_child()

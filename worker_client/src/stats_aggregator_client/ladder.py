@@ -13,7 +13,7 @@ from .counts import Counts
 from .fold import Fold
 from .lane import Item, Lane, Note, Rung
 from .plain import is_same
-from .rungs import Job, SameWindow, find
+from .rungs import Job, SameWindow, as_late, find
 from .wire import Kind
 
 _RUN_BYTES = 64 << 10
@@ -112,21 +112,29 @@ class Ladder:
 
     def _settle(self, job: Job, made: Chunk | Fold | None) -> int:
         """Put what was made in the place of what it was made of, if it is smaller."""
-        lane = job.lane
-        parts = [lane.pressed[place] for place in job.places]
+        lane, places = job.lane, job.places
+        parts = [lane.pressed[place] for place in places]
         freed = _cost(parts) - (made.cost_bytes if made else 0)
+        if job.dropped is not None and (made is None or freed <= 0):
+            made, places, parts = None, (job.dropped,), [lane.pressed[job.dropped]]
+            freed = _cost(parts)
         if freed <= 0 and job.rung is not Rung.BITS:
             return 0
-        first, *others = job.places
+        for place in job.late:
+            item = lane.pressed[place]
+            if not isinstance(item, Note):
+                lane.pressed[place] = as_late(item)
+        first, *others = places
         if made is None:
             others = [first]
         else:
             lane.pressed[first] = made
         for place in reversed(others):
             lane.remove(place)
-        cursor = lane.cursors[job.rung]
         if job.rung is not Rung.FOLD:
-            cursor.again = first if cursor.again is None else min(cursor.again, first)
+            lane.revisit(job.rung, first)
+        if job.rung is Rung.WRITES:
+            lane.revisit(Rung.BITS, first)
         self._counts.notes_lost += sum(isinstance(part, Note) for part in parts)
         if isinstance(made, Fold):
             self._counts.folded += sum(part.num_values for part in parts if isinstance(part, Chunk))

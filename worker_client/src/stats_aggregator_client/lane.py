@@ -35,10 +35,10 @@ class Rung(IntEnum):
     """Neighbours of one time window join, also where the step moved between them."""
     WINDOWS = 2
     """Neighbours of different time windows join."""
-    WRITES = 3
-    """A WRITE that another one follows is dropped, and what it parted joins."""
-    BITS = 4
+    BITS = 3
     """Buckets lose a bit of mantissa."""
+    WRITES = 4
+    """A WRITE that another one follows is dropped, and what it parted joins: the older part is late."""
 
 
 class Cursor:
@@ -80,8 +80,10 @@ class Lane:
         self.heads = 0
         """Counts what was done at the head: who works on places in `pressed` sees that they have moved."""
         self.closing = int(Closing.TIME)
+        self.has_begun = False
+        """Whether values were taken off that the next WRITE ends: they cannot be counted as late any more."""
         self.last_ns = 0
-        """Until when batches were made, in the daemon's time: the next one's values are no older."""
+        """The latest time that was sent in this session: the next batch's is no less."""
         self.forget()
 
     def __bool__(self) -> bool:
@@ -105,6 +107,13 @@ class Lane:
         self.remove(0)
         return item
 
+    def took(self, item: Item) -> None:
+        """`item` is sent next."""
+        if not isinstance(item, Note):
+            self.has_begun = self.has_begun or item.num_values > 0
+        elif item.kind is not Kind.PROPERTY:
+            self.has_begun = False
+
     def push(self, item: Item) -> None:
         """Put an item before all others."""
         if not self.pressed and not isinstance(item, Fold):
@@ -115,6 +124,11 @@ class Lane:
         for cursor in self.cursors:
             cursor.position += 1
             cursor.again = None if cursor.again is None else cursor.again + 1
+
+    def revisit(self, rung: Rung, index: int) -> None:
+        """Let the next pass of `rung` begin at `index` at the latest."""
+        cursor = self.cursors[rung]
+        cursor.again = index if cursor.again is None else min(cursor.again, index)
 
     def remove(self, index: int) -> None:
         """Take an item out of `pressed`."""

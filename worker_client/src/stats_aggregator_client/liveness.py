@@ -27,7 +27,8 @@ class Liveness:
         self._warned = False
 
     def spoke(self, now_ns: int) -> None:
-        """Something that asks for an answer went out."""
+        """Something that asks for an answer went out; a HEARTBEAT is due when nothing else does."""
+        self.heartbeat_at = now_ns + HEARTBEAT_NS
         if self._unanswered_ns is None:
             self._unanswered_ns = now_ns
 
@@ -37,7 +38,6 @@ class Liveness:
 
     def opened(self, now_ns: int) -> bool:
         """The daemon welcomed us; return whether its absence had been spoken of."""
-        self.heartbeat_at = now_ns + HEARTBEAT_NS
         self._progress_ns = now_ns
         warned, self._warned = self._warned, False
         return warned

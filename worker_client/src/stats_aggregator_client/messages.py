@@ -179,7 +179,11 @@ class Status(NamedTuple):
 
 
 class Welcome(NamedTuple):
-    """The answer to HELLO. `windows` are the lengths of time periods in nanoseconds, see PROTOCOL.md."""
+    """The answer to HELLO. `windows` are the lengths of time periods in nanoseconds, see PROTOCOL.md.
+
+    `widths` are the widths in steps of periods that end by steps, `notices` are for a person at the worker.
+    Fields with a default may be missing at the end of a frame, and are not sent where nothing is in them.
+    """
 
     session: bytes
     server: bytes
@@ -189,16 +193,20 @@ class Welcome(NamedTuple):
     credit: int
     time: int
     windows: Sequence[int]
+    widths: Sequence[int] = ()
+    notices: Sequence[str] = ()
 
 
 class Ack(NamedTuple):
-    """All up to `durable_seq` is stored and counted."""
+    """All up to `durable_seq` is stored and counted; the other fields are those of Welcome."""
 
     session: bytes
     durable_seq: int
     credit: int
     time: int
     windows: Sequence[int]
+    widths: Sequence[int] = ()
+    notices: Sequence[str] = ()
 
 
 class Nack(NamedTuple):

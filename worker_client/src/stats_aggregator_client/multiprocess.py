@@ -13,6 +13,12 @@ def process_name() -> str:
     return str(current_process().name) if current_process else "MainProcess"
 
 
+def is_child() -> bool:
+    """Return whether multiprocessing started this process, by whichever method."""
+    parent_process = _known("process", "parent_process")
+    return parent_process is not None and parent_process() is not None
+
+
 def call_at_end(function: Callable[[], None]) -> None:
     """Have `function` called when multiprocessing ends this process: in its children atexit does not run."""
     finalize = _known("util", "Finalize")

@@ -17,7 +17,8 @@ from .ladder import Ladder
 from .lane import Item, Lane, Note, Owed, Taken
 from .log import LOGGER
 from .shipment import BATCH_BYTES, Room, load
-from .windows import last_boundary
+from .timeline import Timeline
+from .windows import last_boundary, next_boundary
 from .wire import MAX_MESSAGE_BYTES
 
 _USUAL_WINDOWS = (10_000_000_000,)
@@ -46,6 +47,7 @@ class Outbox:
         self.counts = counts
         self.complaints = complaints
         self.wake = wake
+        self.timeline = Timeline(clock)
         self.history = History(buffer_bytes)
         self.windows: tuple[int, ...] | None = None
         self.unsent_bytes = 0
@@ -70,20 +72,51 @@ class Outbox:
         """Return the lane of `category`."""
         return self._lanes.setdefault(category, Lane(category))
 
+    @property
+    def newest_arrival(self) -> int:
+        """The number of what came last."""
+        return self._arrivals
+
+    @property
+    def oldest_waiting(self) -> int:
+        """The number of the oldest that waits to be sent; past all others where nothing does."""
+        with self.door.lock:
+            return min(map(_head_arrival, self._busy.values()), default=self._arrivals + 1)
+
     def arrival(self) -> int:
         """Return the next number of arrival."""
         self._arrivals += 1
         return self._arrivals
 
-    def span_since(self, first_ns: int) -> tuple[int, int]:
-        """Return the monotonic span of what is cut now; late at a boundary, it is of the window before."""
-        last_ns = self.clock.now()
-        if self.windows:
-            boundary = last_boundary(self.clock.daemon_ns(last_ns), self.windows)
-            boundary_ns = self.clock.monotonic_ns(boundary)
-            if first_ns < boundary_ns:
-                last_ns = boundary_ns - 1
-        return min(first_ns, last_ns), last_ns
+    def take_answer(
+        self, sent_ns: int | None, received_ns: int, daemon_ns: int, windows: tuple[int, ...], *, begins: bool
+    ) -> None:
+        """Take what a WELCOME or an ACK has of time; `begins` for a WELCOME."""
+        with self.door:  # nobody cuts meanwhile
+            self.windows = windows
+            self.timeline.take(sent_ns, received_ns, daemon_ns, windows, begins=begins)
+
+    def begin_session(self) -> None:
+        """What is sent from now on has its own order of times: nothing was sent in the session yet."""
+        with self.door:
+            for lane in self._lanes.values():
+                lane.last_ns = 0
+
+    def stamp(self) -> int:
+        """Return the stamp of now."""
+        with self.door.lock:
+            return self.timeline.stamp()
+
+    def span_since(self, first: int) -> tuple[int, int]:
+        """Return the first and the last stamp of what is cut now and came since the stamp `first`.
+
+        Where the cut is late at a boundary, all of it is of the window before: it was cut for that boundary.
+        """
+        last = max(self.timeline.stamp(), first)  # it is before `first` where another daemon's time is behind
+        boundary = next_boundary(self.timeline.daemon_ns(first), self.windows or ())
+        if boundary is not None:
+            last = min(last, self.timeline.stamp_at(boundary) - 1)
+        return first, last
 
     def put(self, lane: Lane, item: Chunk | Note) -> None:
         """Take `item` behind all of its lane; fold, or drop the oldest of all lanes, where memory is full."""
@@ -117,9 +150,13 @@ class Outbox:
             lane = min(self._busy.values(), key=_head_arrival)
             # A batch can be cut to any length, but notes and the series of a fold cannot.
             room = Room(min(room_bytes, batch_bytes, BATCH_BYTES), MAX_MESSAGE_BYTES if alone else room_bytes)
+            head = lane.head
             shipment = load(lane, room, self._longest_part_bytes, self._alike)
             if shipment is None:
                 return None
+            if isinstance(head, Chunk) and isinstance(shipment.item, Fold):
+                self.counts.folded += head.num_values
+            lane.took(shipment.item)
             self.unsent_bytes -= shipment.freed_bytes
             if not lane:
                 del self._busy[lane.category]
@@ -140,12 +177,12 @@ class Outbox:
         with self.door:
             self._push(lane, note)
 
-    def carry(self, lane: Lane, at_ns: int) -> None:
-        """See to it that what `lane` owes is sent: in an empty batch of monotonic `at_ns` if none is next."""
+    def carry(self, lane: Lane, stamp: int) -> None:
+        """See to it that what `lane` owes is sent: in an empty batch of that `stamp` if none is next."""
         with self.door:
             if lane.owes and (not lane or isinstance(lane.head, Note)):
                 arrival = lane.head.arrival if lane else self.arrival()
-                self._push(lane, Chunk(arrival, lane.closing, None, 0, at_ns, at_ns))
+                self._push(lane, Chunk(arrival, lane.closing, None, 0, stamp, stamp))
 
     def relieve(self) -> bool:
         """Fold a piece where the buffer is nearly full; return whether there is more to fold now.
@@ -167,6 +204,7 @@ class Outbox:
             if self.unsent_bytes + self.unacked_bytes < self._buffer_bytes // 2:
                 # This outage is over: what is said once an outage may be said again.
                 self.complaints.forget("overflow")
+                self.complaints.forget("writes")
                 self.complaints.forget("loss")
 
     def wait_settled(self, timeout_s: float) -> bool:
@@ -213,18 +251,19 @@ class Outbox:
         self.unsent_bytes += item.cost_bytes
 
     def _oldest(self) -> int:
-        heads = [_head_arrival(lane) for lane in self._busy.values()]
-        return min([*heads, *self._flying], default=self._arrivals + 1)
+        return min([self.oldest_waiting, *self._flying])
 
     def _alike(self, left: Chunk, right: Chunk) -> bool:
         if self.windows is None or left.moves_step or left.closing != right.closing:
             return False
-        return self._same_window(left.last_ns, right.last_ns)
+        if left.late or right.late:  # what is not late stays as it is
+            return False
+        return self._same_window(left.last, right.last)
 
-    def _same_window(self, left_ns: int, right_ns: int) -> bool:
-        # Before a daemon has said its windows, memory that is short takes them to be what they mostly are.
+    def _same_window(self, left: int, right: int) -> bool:
+        # Before a daemon has sent its windows, memory that is short takes them to be what they mostly are.
         windows = _USUAL_WINDOWS if self.windows is None else self.windows
-        ends = (self.clock.daemon_ns(left_ns), self.clock.daemon_ns(right_ns))
+        ends = (self.timeline.daemon_ns(left), self.timeline.daemon_ns(right))
         return last_boundary(ends[0], windows) == last_boundary(ends[1], windows)
 
     def _joined(self, tail: Chunk | Note | None, piece: Chunk | Note) -> Chunk | None:
@@ -235,6 +274,7 @@ class Outbox:
 
     def _fold_piece(self) -> bool:
         """Make what waits smaller by a piece; return False where nothing can be made smaller."""
+        notes_lost = self.counts.notes_lost
         try:
             freed_bytes = self._ladder.step()
         except Exception as error:  # noqa: BLE001 - a caller is here too, and training must not see it
@@ -251,6 +291,13 @@ class Outbox:
             "oldest are folded: counts, sums, means and extremes stay exact, percentiles become approximate",
             self._buffer_bytes >> 20,
         )
+        if self.counts.notes_lost > notes_lost:
+            self.complaints.once(
+                "writes",
+                "the buffer of %d MiB is too small for this outage even so: from now on a write_stats that "
+                "another one follows is left out, and its values count as late in the period of the next",
+                self._buffer_bytes >> 20,
+            )
         return True
 
     def _over_bytes(self) -> int:
@@ -281,12 +328,12 @@ class Outbox:
                 if rest is not None:
                     self._push(lane, rest)
             if not isinstance(item, Note):
-                touched[lane.category] = item.last_ns
+                touched[lane.category] = item.last
             self._lose(lane, item)
             if not lane:
                 del self._busy[lane.category]
-        for category, at_ns in touched.items():
-            self.carry(self._lanes[category], at_ns)
+        for category, stamp in touched.items():
+            self.carry(self._lanes[category], stamp)
         self.complaints.once(
             "loss",
             "the buffer of %d MiB is full of values that no daemon has acknowledged: the oldest are dropped "

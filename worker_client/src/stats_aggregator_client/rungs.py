@@ -17,7 +17,8 @@ SameWindow = Callable[[int, int], bool]
 class Job(NamedTuple):
     """Work on the items of `lane.pressed` at `places`: what it makes takes the first place, the others go.
 
-    Without work all of them go. It is off once the lane's `heads` have moved.
+    Without work, or where what it makes takes no less memory, `dropped` goes alone, where there is one. The
+    values at the places `late` are then late. It is off once the lane's `heads` have moved.
     """
 
     rung: Rung
@@ -25,6 +26,8 @@ class Job(NamedTuple):
     heads: int
     places: tuple[int, ...]
     work: Work | None
+    dropped: int | None = None
+    late: tuple[int, ...] = ()
 
 
 def find(rung: Rung, lane: Lane, index: int, same_window: SameWindow) -> Job | None:
@@ -47,13 +50,16 @@ def _join(rung: Rung, lane: Lane, index: int, same_window: SameWindow) -> Job | 
     left, right = lane.pressed[index], lane.pressed[index if other is None else other]
     if other is None or isinstance(left, Note) or isinstance(right, Note) or left.closing != right.closing:
         return None
-    if rung is Rung.STEPS and not same_window(left.last_ns, right.last_ns):
+    if rung is Rung.STEPS and not same_window(left.last, right.last):
         return None
     return Job(rung, lane, lane.heads, (index, other), join_items(left, right))
 
 
 def _supersede(lane: Lane, index: int) -> Job | None:
-    """A WRITE goes where another one follows, and the values before it belong to that one."""
+    """A WRITE goes where another one follows, and the values before it belong to that one, late.
+
+    Not where some of them were sent already: then they would not be counted.
+    """
     following = index + 1
     while following < len(lane.pressed) and not _ends_period(lane, following):
         following += 1
@@ -61,13 +67,30 @@ def _supersede(lane: Lane, index: int) -> Job | None:
         return None
     # In pairs: the one that followed stays in this pass.
     lane.cursors[Rung.WRITES].position = following + 1
+    begin = _begin_of_period(lane, index)
+    if not begin and lane.has_begun:
+        return None
+    late = tuple(place for place in range(begin, index) if not isinstance(lane.pressed[place], Note))
     before = _neighbour(lane, range(index - 1, -1, -1))
     after = _neighbour(lane, range(index + 1, following))
     if before is not None and after is not None:
         left, right = lane.pressed[before], lane.pressed[after]
         if not isinstance(left, Note) and not isinstance(right, Note) and left.closing == right.closing:
-            return Job(Rung.WRITES, lane, lane.heads, (before, index, after), join_items(left, right))
-    return Job(Rung.WRITES, lane, lane.heads, (index,), None)
+            work = join_items(as_late(left), right)
+            return Job(Rung.WRITES, lane, lane.heads, (before, index, after), work, index, late)
+    return Job(Rung.WRITES, lane, lane.heads, (index,), None, index, late)
+
+
+def as_late(item: Chunk | Fold) -> Chunk | Fold:
+    """Return `item` with all of its values late."""
+    return item._replace(late=item.num_values)
+
+
+def _begin_of_period(lane: Lane, index: int) -> int:
+    """Return the first place of the period that the note at `index` ends."""
+    while index and not _ends_period(lane, index - 1):
+        index -= 1
+    return index
 
 
 def _neighbour(lane: Lane, places: Iterable[int]) -> int | None:

@@ -11,16 +11,15 @@ from enum import Enum
 import zmq
 
 from .connection import Connection
+from .cut_timer import CutTimer
 from .liveness import FORGOTTEN_NS, SECOND
 from .log import LOGGER
 from .outbox import Outbox
 from .session import Session, State
 from .settings import resolve
-from .windows import next_boundary
 
 _MESSAGES_A_TURN = 64
 _LEAST_BACKOFF_S, _MOST_BACKOFF_S = 0.1, 2.0
-_LEAST_WINDOW_NS = SECOND // 100
 _ERROR_PAUSE_NS = SECOND
 _BLOCKED_NS = SECOND // 20
 _FOLD_PAUSE_NS = SECOND // 500
@@ -49,7 +48,7 @@ class Sender:
         self._outbox = outbox
         self._clock = outbox.clock
         self._address = address
-        self._flush_interval_ns = flush_interval_ns
+        self._timer = CutTimer(outbox, flush_interval_ns)
         self._cut_all = cut_all
         self._waiting_values = waiting_values
         self._random = random.Random()  # of our own: training's stays as it was seeded
@@ -59,10 +58,8 @@ class Sender:
         self._ear.setblocking(False)
         self._rung = False
         self._connection: Connection | None = None
-        self._failures = 0
-        self._windows: tuple[int, ...] | None = None
-        now_ns = self._clock.now()
-        self._connect_at = self._cut_at = now_ns
+        self._failures = self._connections = 0
+        self._connect_at = self._clock.now()
         self._thread = threading.Thread(target=self._run, name="stats-aggregator-sender", daemon=True)
 
     def start(self) -> None:
@@ -117,9 +114,8 @@ class Sender:
 
     def _turn(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         now_ns = self._clock.now()
-        if now_ns >= self._cut_at:
-            self._cut_all()
-            self._cut_at = self._next_cut_ns(self._clock.now())
+        if now_ns >= self._timer.due_ns:
+            self._cut()
             self._follow_address(now_ns)
         if self.session.is_missed:
             self._notice(now_ns)
@@ -127,11 +123,11 @@ class Sender:
             self._connect(context, now_ns)
         connection = self._connection
         if connection is None:
-            self._poll(min(self._cut_at, self._connect_at, self._fold_at()))
+            self._poll(min(self._timer.due_ns, self._connect_at, self._fold_at()))
             return
         result = self._exchange(connection)
         now_ns = self._clock.now()
-        deadline_ns = min(self._cut_at, self.session.deadline_ns(now_ns))
+        deadline_ns = min(self._timer.due_ns, self.session.deadline_ns(now_ns))
         if result is _Result.MORE or self._connection is None:
             deadline_ns = now_ns
         elif (fold_at := self._fold_at()) < deadline_ns:
@@ -151,15 +147,14 @@ class Sender:
             session.receive(frame, self._clock.now())
         if session.state is State.OPEN:
             self._failures = 0
+            self._cut_at_welcome()
         now_ns = self._clock.now()
         reason = "the connection was lost" if connection.lost() else session.overdue(now_ns)
         if reason:
             LOGGER.info("replacing the socket to %s: %s", connection.address, reason)
             self._disconnect(now_ns, linger=False)
             return _Result.DONE
-        if self._windows != self._outbox.windows:
-            self._windows = self._outbox.windows
-            self._cut_at = min(self._cut_at, self._next_cut_ns(now_ns))
+        self._timer.follow()
         for _ in range(_MESSAGES_A_TURN):
             now_ns = self._clock.now()
             outgoing = session.next_frame(now_ns)
@@ -169,6 +164,17 @@ class Sender:
                 return _Result.BLOCKED
             session.sent(now_ns)
         return _Result.MORE
+
+    def _cut_at_welcome(self) -> None:
+        """Cut what is held when a daemon has welcomed the session: its stamps are of the time before."""
+        connections = self._outbox.counts.connections
+        if connections != self._connections:
+            self._connections = connections
+            self._cut()
+
+    def _cut(self) -> None:
+        self._timer.begin_cut()
+        self._cut_all()
 
     def _fold_at(self) -> int:
         """Fold a piece if memory is short; return when the next one is due, after a week if none is."""
@@ -211,13 +217,6 @@ class Sender:
             return
         if resolve(self._address) not in (connection.address, None):
             self._disconnect(now_ns, linger=False)
-
-    def _next_cut_ns(self, now_ns: int) -> int:
-        cut_at = now_ns + int(self._flush_interval_ns * self._random.uniform(0.8, 1.2))
-        boundary = next_boundary(self._clock.daemon_ns(now_ns), self._outbox.windows or ())
-        if boundary is None:
-            return cut_at
-        return min(cut_at, max(self._clock.monotonic_ns(boundary), now_ns + _LEAST_WINDOW_NS))
 
     def _poll(self, deadline_ns: int, *, wants_to_send: bool = False) -> None:
         poller = zmq.Poller()

@@ -13,7 +13,7 @@ from enum import Enum
 
 from .flight import Flight, Sent
 from .frames import FrameMaker
-from .liveness import HEARTBEAT_NS, SECOND, Liveness
+from .liveness import SECOND, Liveness
 from .log import LOGGER
 from .naming import Identity, new_id
 from .outbox import Outbox
@@ -59,8 +59,7 @@ class Session:
         self.flight = Flight()
         self.liveness = Liveness(outbox.clock.now(), ack_timeout_ns)
         self._outbox = outbox
-        self._clock = outbox.clock
-        self._frames = FrameMaker(outbox.clock)
+        self._frames = FrameMaker(outbox.timeline)
         self._identity = identity
         self._address = address
         self._max_unacked_bytes = max_unacked_bytes
@@ -68,6 +67,9 @@ class Session:
         self._hello_at: int | None = None
         self._hello_sent_ns = 0
         self._refusals = 0
+        self._is_catching_up = False
+        self._held: int | None = None
+        """The last arrival in the outbox that was there when the daemon welcomed the session."""
 
     # The socket's life.
 
@@ -119,10 +121,10 @@ class Session:
             return self._hello(now_ns) if now_ns >= self._hello_at else None
         if self.state is not State.OPEN:
             return None
-        if self.flight.waiting or self._launch(now_ns):
+        if self.flight.waiting or (not self._has_caught_up() and self._launch(now_ns)):
             self._offered = self.flight.next()
             return self._offered.frame
-        if now_ns >= self.liveness.heartbeat_at:
+        if self._has_caught_up() or now_ns >= self.liveness.heartbeat_at:
             self._offered = Kind.HEARTBEAT
             return encode(Heartbeat(self.id))
         return None
@@ -140,8 +142,16 @@ class Session:
         elif self._offered is Kind.HELLO:
             self._hello_at, self._hello_sent_ns = None, now_ns
             self.state = State.GREETING
-        else:
-            self.liveness.heartbeat_at = now_ns + HEARTBEAT_NS
+        elif self._has_caught_up():
+            self._is_catching_up = False
+
+    def _has_caught_up(self) -> bool:
+        """Return whether all that was held at WELCOME was sent, and no HEARTBEAT has followed it yet."""
+        if not self._is_catching_up or self.flight.waiting:
+            return False
+        if self._held is None:  # not before the sender has cut what was there
+            self._held = self._outbox.newest_arrival
+        return self._outbox.oldest_waiting > self._held
 
     def bye(self) -> bytes | None:
         """Return the frame that ends the session, if anybody would hear it."""
@@ -216,7 +226,7 @@ class Session:
 
     def _welcome(self, welcome: Welcome, now_ns: int) -> None:
         if self.server not in (None, welcome.server):
-            self._clock.forget()
+            self._outbox.clock.forget()
             if self.flight.used:
                 # What was sent may be in the other daemon's summaries or nowhere: nobody can tell.
                 self._renew()
@@ -230,13 +240,17 @@ class Session:
         self._told(welcome, now_ns, self._hello_sent_ns)
         self._acknowledge(welcome.durable_seq, now_ns)
         self.flight.send_again_from(self.flight.durable_seq + 1)
+        self._is_catching_up, self._held = True, None
         if self.liveness.opened(now_ns):
             LOGGER.warning("connected to the stats-aggregator daemon at %s as %r", self._address, self.worker)
 
     def _told(self, message: Welcome | Ack, now_ns: int, sent_ns: int | None) -> None:
-        self._clock.observe(sent_ns, now_ns, message.time)
         self.flight.credit_bytes = min(message.credit, self._max_unacked_bytes)
-        self._outbox.windows = tuple(message.windows)
+        self._outbox.take_answer(
+            sent_ns, now_ns, message.time, tuple(message.windows), begins=isinstance(message, Welcome)
+        )
+        for notice in message.notices:
+            self._outbox.complaints.once(("notice", notice), "the daemon at %s: %s", self._address, notice)
 
     def _acknowledge(self, durable_seq: int, now_ns: int) -> None:
         done = self.flight.acknowledge(durable_seq)
@@ -286,8 +300,8 @@ class Session:
                 if sent.note is not None and sent.note.kind is Kind.PROPERTY:
                     self._outbox.put_back(sent.lane, sent.note)  # a fact that comes twice is told once
             for lane in {id(sent.lane): sent.lane for sent in frames}.values():
-                at_ns, lane.last_ns = self._clock.monotonic_ns(lane.last_ns), 0
-                self._outbox.carry(lane, at_ns)
+                self._outbox.carry(lane, self._outbox.timeline.stamp_at(lane.last_ns))
+            self._outbox.begin_session()
         self._outbox.landed(len(frames))
 
 

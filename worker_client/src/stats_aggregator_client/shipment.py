@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .chunk import Chunk, frame_bytes, join, split
 from .fold import fold_bytes, split_fold
-from .folding import coarsened
+from .folding import coarsen, finished, fold_chunk
 from .lane import Item, Lane, Note
 
 BATCH_BYTES = 256 << 10
@@ -37,13 +37,14 @@ def load(
     """
     head = lane.head
     wanted_bytes = room.wanted_bytes - lane.name_bytes
-    if isinstance(head, Chunk):
-        return _load_chunk(lane, wanted_bytes, alike)
     if isinstance(head, Note):
         return Shipment(lane.pop(), head.cost_bytes) if head.cost_bytes <= room.most_bytes else None
-    first, rest = split_fold(head, wanted_bytes)
+    if isinstance(head, Chunk) and not head.late:
+        return _load_chunk(lane, wanted_bytes, alike)
+    fold = finished(fold_chunk(head)) if isinstance(head, Chunk) else head
+    first, rest = split_fold(fold, wanted_bytes)
     while fold_bytes(first) > longest_part_bytes - lane.name_bytes and first.mantissa_bits:
-        first = coarsened(first, first.mantissa_bits - 1)
+        first = finished(coarsen(first, first.mantissa_bits - 1))
     if fold_bytes(first) > room.most_bytes - lane.name_bytes:
         return None
     lane.pop()

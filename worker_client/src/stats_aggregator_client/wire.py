@@ -9,7 +9,8 @@ Workers speak through a DEALER socket, the daemon through a ROUTER; there are no
   code send the same bytes, so the daemon parses them once.
 - `counts` is a bin of little-endian uint32, one a series, each at least 1; `values` a bin of little-endian
   float64: the values of the first series, then those of the second, and so on.
-- Unknown fields at the end are ignored, so that fields can be added within a version.
+- Unknown fields at the end are ignored, so that fields can be added within a version; those that were added
+  have a default, are left out where they are empty, and may be missing.
 - The heads of HELLO (`[version, 1, session]`) and REJECT (`[version, 36, session, seq, code, text]`) are the
   same in every version, so that strangers can be told.
 
@@ -113,7 +114,13 @@ def encode(message: Message) -> bytes:
     """Return the frame of `message`."""
     if type(message) is Batch and len(message.values) >= _LARGE_BYTES:
         return _encode_large(message)
-    frame: bytes = msgpack.packb((VERSION, _KINDS[type(message)], *message))
+    record = type(message)
+    fields: tuple[Any, ...] = message
+    if record._field_defaults:
+        least = len(fields) - len(record._field_defaults)
+        while len(fields) > least and not fields[-1]:
+            fields = fields[:-1]
+    frame: bytes = msgpack.packb((VERSION, _KINDS[record], *fields))
     return frame
 
 
@@ -145,8 +152,10 @@ def decode(frame: bytes) -> Message:
     form = FORMS.get(kind) if type(kind) is int else None
     if form is None:
         raise _refused(fields, RejectCode.KIND, f"kind {_shown(kind)} is unknown in version {VERSION}")
-    record, end, shapes, fault_of = form
+    record, end, defaults, shapes, fault_of = form
     values = fields[2:end]
+    if defaults and len(fields) < end:
+        values += defaults[len(fields) - end :]
     if tuple(map(type, values)) not in shapes:
         raise _refused(fields, RejectCode.MALFORMED, f"the fields of {Kind(kind).name} have other types")
     message: Any = tuple.__new__(record, values)

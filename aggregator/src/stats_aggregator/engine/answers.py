@@ -20,19 +20,24 @@ class Answers:
         self._server_id = server_id
         self._windows_ns = tuple(windows_ns)
 
-    def to_group(self, group: Group, credit: Credit) -> list[tuple[bytes, bytes]]:
-        """Return `(peer, frame)` for all that a group answers; a refusal goes before the ACK behind it."""
+    def to_group(self, group: Group, credit: Credit, now_ns: int) -> list[tuple[bytes, bytes]]:
+        """Return `(peer, frame)` for all that a group answers; a refusal goes before the ACK behind it.
+
+        `now_ns` is read when the group is answered: a time before a frame was sent would pull back the
+        estimate of the daemon's time that its sender has.
+        """
         answers = [(peer, encode(reply)) for peer, reply in group.replies]
         for peer, session in group.welcomes.items():
-            answers.append((peer, self._welcome(session, credit(session), group.now_ns)))
+            answers.append((peer, self._welcome(session, credit(session), now_ns)))
         for peer, session in group.acks.items():
             if peer not in group.welcomes:
-                answers.append((peer, self.ack(session, credit(session), group.now_ns)))
+                answers.append((peer, self.ack(session, credit(session), now_ns)))
         return answers
 
     def ack(self, session: Session, credit_bytes: int, now_ns: int) -> bytes:
         """Return the ACK of all that the session has stored."""
-        return encode(Ack(session.id, session.durable_seq, credit_bytes, now_ns, self._windows_ns))
+        ack = Ack(session.id, session.durable_seq, credit_bytes, now_ns, self._windows_ns)
+        return encode(ack._replace(notices=session.take_notices()) if session.notices else ack)
 
     def _welcome(self, session: Session, credit_bytes: int, now_ns: int) -> bytes:
         return encode(
@@ -45,5 +50,6 @@ class Answers:
                 credit_bytes,
                 now_ns,
                 self._windows_ns,
+                notices=session.take_notices(),
             )
         )

@@ -9,10 +9,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from stats_aggregator_api import Period
+from stats_aggregator_api import Cause, Period
 from stats_aggregator_client.wire import Property
 
 from ..errors import StoreBusy, StoreFull
+from ..journal.decisions import Closed
+from ..periods.periods import OpenPeriod
 from ..pooling.beside import summaries_of
 from ..store.store import ClosedPeriod, Entry, HeardRun, NewProperty, Store, period_id
 from .state import EndedPeriod
@@ -218,15 +220,17 @@ class Closer:
             category=category,
             ordinal=ordinal,
             id=period_id(self._server_id, run, category, ordinal),
-            start=period.start_ns,
+            start=period.start_ns if closed.start_ns < 0 else closed.start_ns,
             end=closed.end_ns,
             step=closed.step,
-            workers_reporting=len(period.accumulator.workers),
+            workers_reporting=_reporting(period, closed),
             workers_expected=closed.workers_expected,
             late=period.late,
             lost=period.lost,
             uncertain=period.uncertain,
             duplicates=closed.duplicates,
+            missing=tuple(closed.missing),
+            cause=Cause(closed.cause),
         )
 
 
@@ -246,3 +250,8 @@ def _value_bytes(value: object) -> int:
     if isinstance(value, Sequence):
         return _ITEM_BYTES + sum(map(_value_bytes, value))
     return _ITEM_BYTES
+
+
+def _reporting(period: OpenPeriod, closed: Closed) -> int:
+    """Return how many workers are in the period; a journal of before has no number of them."""
+    return len(period.accumulator.workers) if closed.workers_reporting < 0 else closed.workers_reporting

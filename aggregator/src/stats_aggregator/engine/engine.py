@@ -24,6 +24,7 @@ from .oddities import say_oddities
 from .punctuality import Punctuality
 from .raw_feed import RawFeed
 from .reception import Reception
+from .reconnect_wait import ReconnectWait
 from .roll_call import RollCall
 from .sayings import Sayings
 from .sessions import Session
@@ -67,8 +68,9 @@ class Engine:
         self.closer = closer
         self.server_id, self.run = server_id, run
         sayings = Sayings(log)
-        self._roll = RollCall(state.sessions, sayings)
-        self.reception = Reception(state, server_id, run, sayings, self._is_reached)
+        self._roll = RollCall(state.sessions, sayings, self._is_reached)
+        reconnect_wait = ReconnectWait(state.sessions, clock.now_ns(), grace_ns)
+        self.reception = Reception(state, server_id, run, sayings, reconnect_wait, self._is_reached)
         self.keeper = PeriodKeeper(state, grace_ns, sayings)
         self._clock = clock
         self._feed, self._reaches = feed, reaches
@@ -76,7 +78,6 @@ class Engine:
         self._sayings = sayings
         self.memory = Memory(retain_bytes, sayings)
         self._journal_limit = JournalLimit(journal, journal_bytes)
-        self._grace_ns = grace_ns
         self._answers = Answers(server_id, windows_ns)
         self.stopping = False
         self._begun_runs: set[str] = set()
@@ -137,7 +138,7 @@ class Engine:
             self._feed.closed(*ended.period.key)
 
     def _replies(self, group: Group) -> list[Received]:
-        return self._answers.to_group(group, self._credit())
+        return self._answers.to_group(group, self._credit(), self._clock.now_ns())
 
     def _credit(self) -> Credit:
         if self._has_to_wait():
@@ -182,8 +183,7 @@ class Engine:
         Nobody's silence in it counts, and as after a start nothing closes before workers could speak.
         """
         self._roll.forgive(away_ns)
-        if self.reception.first_hello_ns is not None:
-            self.reception.first_hello_ns = self._clock.now_ns()
+        self.reception.reconnect_wait.pause(self._clock.now_ns())
 
     def _try_again(self, group: Group) -> list[Received]:
         try:
@@ -196,9 +196,8 @@ class Engine:
         return self._replies(group)
 
     def _close_due(self, now_ns: int) -> list[Received]:
-        """Close what ends by the clock, once every worker had the time to say HELLO after a start."""
-        first_hello_ns = self.reception.first_hello_ns
-        if first_hello_ns is None or now_ns < first_hello_ns + self._grace_ns:
+        """Close what ends by the clock, once every worker had the time to come back after a start."""
+        if not self.reception.reconnect_wait.is_over(now_ns):
             self._punctuality.kept(now_ns)
             return []
         group, ended_bytes = Group(now_ns), 0
@@ -240,7 +239,7 @@ class Engine:
         keeper = self.keeper
         if self._waiting_group is None:
             group = Group(self._clock.now_ns())
-            for category, period, cause in keeper.ending(close_all):
+            for category, period, cause in keeper.ending(group.now_ns, close_all):
                 keeper.close(group, category, period, cause)
             self._commit(group)
         ended = self._waiting_group.ended if self._waiting_group is not None else []

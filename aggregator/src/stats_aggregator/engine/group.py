@@ -47,6 +47,8 @@ class Group:
         self.welcomes: dict[bytes, Session] = {}
         self.taken: dict[bytes, Session] = {}
         self.strangers: set[bytes] = set()
+        self.expected_workers: dict[str, set[str]] = {}
+        """By run, once a period of it has ended in the group."""
         self.touched: list[OpenPeriod] = []
         self._is_applied = False
         self._folds: list[tuple[OpenPeriod, int]] = []

@@ -19,6 +19,8 @@ from .totals import Totals
 _CROWDED_WINDOWS = 20_000
 """Windows of all categories together that may be open; more values are late, as past those of one."""
 _WAITS_FOR_WRITE_NS = 300 * 1_000_000_000
+_MAX_NAMED = 20
+"""So many of the workers that are missing in a period are named."""
 
 
 class PeriodKeeper:
@@ -40,6 +42,8 @@ class PeriodKeeper:
             self._hand_over(group, category)
         period, start_ns, late = category.find(message.t_last, group.now_ns, self._is_crowded)
         self.totals.take(message, num, late)
+        if message.steps:
+            self._say_what_counts_nothing(session, category)
         if period is None:
             if category.by_time and is_empty(message):
                 category.pass_by(message, session.worker)
@@ -110,19 +114,32 @@ class PeriodKeeper:
             self.close(group, category, period, "steps")
 
     def _say_who_begins_behind(self, session: Session, category: Category, step: int) -> None:
-        """Say once that a training is drawn at the end of another one, as where a script is run again."""
-        if step < category.axis.last:
-            self._sayings.once(
-                ("behind", session.run, category.name),
-                "worker %s begins at step %d of %s, which is at %d in run %s: until it is further, its "
-                "values are drawn there. Another training needs another STATS_AGGREGATOR_RUN_ID or category; "
-                "one that goes on from a checkpoint calls rewind(step)",
-                session.worker,
-                step,
-                category.name,
-                category.axis.last,
-                session.run,
-            )
+        """Say once that a training is drawn at the end of another one, as where a script is run again.
+
+        It is logged, and the worker that begins hears of it: its user may never look at the daemon's log.
+        """
+        if step >= category.axis.last:
+            return
+        text = (
+            f"worker {session.worker} begins at step {step} of {category.name}, which is at "
+            f"{category.axis.last} in run {session.run}: until it is further, its values are drawn there. "
+            "Another training needs another STATS_AGGREGATOR_RUN_ID or category; one that goes on from a "
+            "checkpoint calls rewind(step)"
+        )
+        session.notices.append(text)
+        self._sayings.once(("behind", session.run, category.name), "%s", text)
+
+    def _say_what_counts_nothing(self, session: Session, category: Category) -> None:
+        """Say once a session that its increments move no step, since somebody told an absolute one."""
+        if session.counts_nothing or category.axis.absolute < 0:
+            return
+        session.counts_nothing = True
+        text = (
+            f"add_steps of worker {session.worker} counts nothing in {category.name}: the step is absolute "
+            f"there, {category.axis.absolute} by write_stats or set_step, and absolute steps win"
+        )
+        session.notices.append(text)
+        self._sayings.once(("absolute", session.run, category.name), "%s", text)
 
     def rewind(self, group: Group, session: Session, rewind: Rewind, frame: bytes) -> None:
         """End the category's periods and let its axis go back."""
@@ -139,26 +156,40 @@ class PeriodKeeper:
         """End a period."""
         sessions = self._state.sessions
         reporting = {*period.accumulator.workers, *group.workers_in(period)}
-        expected = reporting | (sessions.live_workers(category.run) & category.senders)
-        owed = category.round.missing(sessions.is_live) if cause == "grace" else []
+        if cause in ("write", "patience"):
+            reporting |= sessions.workers_of(category.round.written)
+        missing = (self._expected_workers(group, category.run) & category.senders) - reporting
+        owed = category.round.missing(sessions.is_live) if cause == "patience" else []
+        start_ns, end_ns = category.span_of(period, group.now_ns)
         if category.axis.position < 0:
             name = category.name
             self._sayings.once(("no step", *period.key[:2]), "%s reports no step: periods count", name)
         closed = Closed(
             *period.key,
-            end_ns=category.end_of(period, group.now_ns),
+            end_ns=end_ns,
             window_ns=period.window_ns,
-            step=category.axis.step_for(period.step, period.key.ordinal),
-            workers_expected=len(expected),
+            step=category.step_of(period, cause),
+            workers_expected=len(reporting) + len(missing),
             duplicates=period.duplicates,
             cause=cause,
             owed=owed,
+            start_ns=start_ns,
+            workers_reporting=len(reporting),
+            missing=sorted(missing)[:_MAX_NAMED],
         )
         category.finish(closed)
         self.totals.periods_closed += 1
         ended = EndedPeriod(period, closed)
         self._state.unstored[period.key] = ended
         group.close(ended)
+
+    def _expected_workers(self, group: Group, run: str) -> set[str]:
+        """Return the workers expected in the run; worked out once a group, in which 1,000 periods may end."""
+        found = group.expected_workers.get(run)
+        if found is None:
+            found = self._state.sessions.expected_workers(run, group.now_ns)
+            group.expected_workers[run] = found
+        return found
 
     def due(self, now_ns: int) -> Iterator[tuple[Category, OpenPeriod, str]]:
         """Yield what ends by the clock, and why; the caller closes it before it asks for the next."""
@@ -168,14 +199,17 @@ class PeriodKeeper:
                 for period, cause in list(category.due(now_ns, self._grace_ns, is_live)):
                     yield category, period, cause
 
-    def ending(self, close_all: bool) -> Iterator[tuple[Category, OpenPeriod, str]]:
-        """Yield what ends with the daemon, and why: what time ends, what was written, or all.
+    def ending(self, now_ns: int, close_all: bool) -> Iterator[tuple[Category, OpenPeriod, str]]:
+        """Yield what ends with the daemon, and why: what time ends, what was written or is left, or all.
 
         A round of WRITEs that has begun waits for nobody any more.
         """
+        self._look_who_is_left(now_ns)
         for category, period in self.open_periods():
             if period in category.written_periods():
-                yield category, period, "grace"
+                yield category, period, "patience"
+            elif period in category.left_periods():
+                yield category, period, "left"
             elif close_all or period.window_ns > 0:
                 yield category, period, "stop"
 
@@ -192,7 +226,16 @@ class PeriodKeeper:
         self._state.forget_idle(now_ns)
         windows = sum(len(category.windows) for category in self._state.categories.values())
         self._is_crowded = windows > _CROWDED_WINDOWS
+        self._look_who_is_left(now_ns)
         self._say_who_waits(now_ns)
+
+    def _look_who_is_left(self, now_ns: int) -> None:
+        """Note of each category that WRITE ends whether anybody is there that may write."""
+        sessions = self._state.sessions
+        for category in self._state.categories.values():
+            if category.waits_for_producers:
+                may_write = category.may_write | category.round.writers
+                category.note_present(any(sessions.is_present(each, now_ns) for each in may_write), now_ns)
 
     def _say_who_waits(self, now_ns: int) -> None:
         """Say once of a category that has values and nobody who writes them."""

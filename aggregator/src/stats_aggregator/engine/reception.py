@@ -24,6 +24,7 @@ from stats_aggregator_client.wire import (
 
 from ..journal.decisions import Entry, SessionOpened, Skipped
 from .group import Group
+from .reconnect_wait import ReconnectWait
 from .sayings import Sayings
 from .sessions import Liveness, Refused, Session
 from .state import State
@@ -54,12 +55,13 @@ class Reception:
         server_id: bytes,
         run: str,
         sayings: Sayings,
+        reconnect_wait: ReconnectWait,
         is_reached: Callable[[Session], bool],
     ) -> None:
         self.received: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self.stalled = False
-        self.first_hello_ns: int | None = None
+        self.reconnect_wait = reconnect_wait
         self._state = state
         self._server_id = server_id
         self._is_reached = is_reached
@@ -84,8 +86,7 @@ class Reception:
             return
         if self.stalled and (known is None or hello.first_unacked > known.taken_seq + 1):
             return  # its answer would need a record, and there is no room for one: it asks again
-        if self.first_hello_ns is None:
-            self.first_hello_ns = group.now_ns
+        self.reconnect_wait.hello(hello.session, group.now_ns)
         session = self._session(group, hello, run)
         session.info = _bounded(hello)
         session.nacked_seq = -1
@@ -140,6 +141,7 @@ class Reception:
         if session is None:
             return
         if isinstance(message, Heartbeat):
+            self.reconnect_wait.heartbeat(session.id)
             group.acks[peer] = session
             return
         session.said_bye = True
@@ -166,6 +168,7 @@ class Reception:
             self._refuse(group, peer, session, message.seq, error)
             return None
         session.taken_seq = message.seq
+        self.reconnect_wait.took(session.id, group.now_ns)
         group.taken[session.id] = session
         group.acks[peer] = session
         return session

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -11,8 +11,13 @@ from typing import Any, NamedTuple
 _SECOND_NS = 1_000_000_000
 SILENT_AFTER_NS = 15 * _SECOND_NS
 LOST_AFTER_NS = 60 * _SECOND_NS
+GONE_AFTER_NS = 600 * _SECOND_NS
+"""After so long a lost session counts as ended, though its connection stands."""
+EXPECTED_FOR_NS = 3600 * _SECOND_NS
+"""So long a worker that is not heard of, and has not said BYE, is expected in each period."""
 FORGOTTEN_AFTER_NS = 7 * 86400 * _SECOND_NS
 _MAX_REFUSED = 32
+_MAX_NOTICES = 8
 MIN_CREDIT_BYTES = 10_000
 MAX_CREDIT_BYTES = 8 << 20
 
@@ -51,6 +56,8 @@ class Session:
     durable_seq: int = 0
     heard_ns: int = 0
     said_bye: bool = False
+    is_cut_off: bool = False
+    """Whether its connection was found to have ended when it was lost."""
     peer: bytes | None = None
     granted_bytes: int = 0
     nacked_seq: int = -1
@@ -61,17 +68,29 @@ class Session:
     duplicates: int = 0
     values_per_s: float = 0.0
     counted_values: int = 0
+    counts_nothing: bool = False
+    """Whether it was told that its increments count nothing where steps are absolute."""
     refused: deque[Refused] = field(default_factory=lambda: deque(maxlen=_MAX_REFUSED))
+    notices: deque[str] = field(default_factory=lambda: deque(maxlen=_MAX_NOTICES))
+    """What a person at the worker should read, until an answer takes it there."""
 
     def measure(self, elapsed_s: float) -> None:
         """Take the rate of values since the last measurement into the moving average."""
         rate, self.counted_values = (self.values - self.counted_values) / elapsed_s, self.values
         self.values_per_s += 0.3 * (rate - self.values_per_s)
 
+    def take_notices(self) -> tuple[str, ...]:
+        """Return the notices that wait, and keep them no longer."""
+        if not self.notices:  # most often
+            return ()
+        taken = tuple(self.notices)
+        self.notices.clear()
+        return taken
+
     def hear(self, now_ns: int) -> None:
         """Note that the worker spoke."""
         self.heard_ns = now_ns
-        self.said_bye = False
+        self.said_bye = self.is_cut_off = False
 
     def judge(self, now_ns: int) -> Liveness:
         """Return what is known of the worker now."""
@@ -171,14 +190,34 @@ class Sessions:
             session.granted_bytes = granted
         return granted
 
-    def live_workers(self, run: str) -> set[str]:
-        """Return the workers of a run that are alive, by the last judgement, if only on their way back."""
-        return {s.worker for s in self if s.run == run and s.liveness is Liveness.ALIVE}
+    def expected_workers(self, run: str, now_ns: int) -> set[str]:
+        """Return the workers of a run that have not said BYE and were heard within the hour."""
+        return {
+            session.worker
+            for session in self
+            if session.run == run and not session.said_bye and now_ns - session.heard_ns < EXPECTED_FOR_NS
+        }
+
+    def workers_of(self, session_ids: Iterable[bytes]) -> set[str]:
+        """Return the workers of these sessions, but for those that are forgotten."""
+        return {self._by_id[session_id].worker for session_id in session_ids if session_id in self._by_id}
 
     def is_live(self, session_id: bytes) -> bool:
         """Return whether the session was heard of late, by the last judgement."""
         session = self._by_id.get(session_id)
         return session is not None and session.liveness is Liveness.ALIVE
+
+    def is_present(self, session_id: bytes, now_ns: int) -> bool:
+        """Return whether the session may still speak: it has not said BYE, and is not lost for good.
+
+        Lost for good is who is unheard for a minute on a connection that has ended, or else for ten minutes:
+        a laptop's lid and a debugger are no end.
+        """
+        session = self._by_id.get(session_id)
+        if session is None or session.said_bye:
+            return False
+        silence_ns = now_ns - session.heard_ns
+        return silence_ns < (LOST_AFTER_NS if session.is_cut_off else GONE_AFTER_NS)
 
     def forgive(self, away_ns: int) -> None:
         """Hold nobody's silence against them while nobody listened."""
@@ -186,13 +225,15 @@ class Sessions:
             if session.liveness in (Liveness.ALIVE, Liveness.SILENT):
                 session.heard_ns += away_ns
 
-    def judge_all(self, now_ns: int) -> list[Session]:
+    def judge_all(self, now_ns: int, is_reached: Callable[[Session], bool]) -> list[Session]:
         """Judge every session anew, forget the ones unheard for seven days, and return what changed."""
         changed = []
         for session in list(self._by_id.values()):
             was, session.liveness = session.liveness, session.judge(now_ns)
             if was is not session.liveness:
                 changed.append(session)
+            if was is not session.liveness is Liveness.LOST:
+                session.is_cut_off = session.peer is None or not is_reached(session)
             if session.liveness in (Liveness.GONE, Liveness.LOST):
                 # A lost worker that comes back on the same connection is asked for HELLO.
                 self._disconnect(session)

@@ -172,6 +172,7 @@ class State:
                         *unstored.get((c.run, c.name), ()),
                     ]
                 ],
+                [session for session in sorted(c.may_write) if session in self.sessions],
             )
             for c in self.categories.values()
         ]  # fmt: skip
@@ -203,10 +204,11 @@ class State:
             category.next_ordinal = max(category.next_ordinal, ordinal)
             category.closed_through_ns = max(category.closed_through_ns, closed_through_ns)
             category.written_by_producer = category.written_by_producer or by_producer
-            absolute, counted, last, straggler, writers, written, owed, senders, periods = fields
+            absolute, counted, last, straggler, writers, written, owed, senders, periods, *more = fields
             category.axis = Axis(absolute, counted, last)
             category.round = WriteRound(set(writers), set(written), set(owed), straggler)
             category.senders.update(senders)
+            category.may_write.update(*more)  # a snapshot of before has none
             told = tuple(_told(PeriodKey(run, name, period[0]), period[1:]) for period in periods)
             claims.append(Claim(run, name, ordinal, told))
         return claims

@@ -79,7 +79,9 @@ class Checkpointed(NamedTuple):
 class Closed(NamedTuple):
     """A period ended, with all that was known only at that moment.
 
-    `window_ns` is 0 where it was no time period.
+    `window_ns` is 0 where it was no time period. `missing` are the first, by name, of the workers that were
+    expected and are not in it. Journals of before have no fields from `start_ns` on: -1 stands for what the
+    period itself has.
     """
 
     run: str
@@ -92,6 +94,9 @@ class Closed(NamedTuple):
     duplicates: int
     cause: str
     owed: Sequence[bytes]
+    start_ns: int = -1
+    workers_reporting: int = -1
+    missing: Sequence[str] = ()
 
 
 class Entry(NamedTuple):

@@ -59,7 +59,11 @@ _FIELDS: tuple[tuple[str, str, Callable[[_Latest], float]], ...] = (
 )
 _PERIOD_FIELDS: tuple[tuple[str, str, Callable[[PeriodRow], float]], ...] = (
     ("workers_reporting", "Workers that sent to the category.", lambda row: row.workers_reporting),
-    ("workers_expected", "Workers that are alive and have sent to it.", lambda row: row.workers_expected),
+    (
+        "workers_expected",
+        "Workers named or seen in it, not ended.",
+        lambda row: row.workers_expected,
+    ),
     ("late", "Values that came after the end of their window.", lambda row: row.late),
     ("lost", "Values that workers say they lost.", lambda row: row.lost),
 )

@@ -13,6 +13,10 @@ from ..pooling.accumulators import Accumulator
 from .axis import Axis, WriteRound
 from .every import AUTO_WINDOW_NS, Every, Mode
 
+_BY_WRITE = ("write", "patience", "grace")
+"""Causes that end a round of WRITEs; "grace" is what patience is called in journals of before."""
+LEFT_AFTER_NS = 2_000_000_000
+"""So long, at the most, a period waits once nobody is left that could write: another may just begin."""
 MAX_OPEN_WINDOWS = 10_000
 """Windows of a category that may be open at once, as after hours without a daemon; more values are late."""
 
@@ -67,6 +71,10 @@ class Category:
     windows: dict[tuple[int, int], OpenPeriod] = field(default_factory=dict)
     """Those of `periods` that time ends, by start and length."""
     senders: set[str] = field(default_factory=set)
+    may_write: set[bytes] = field(default_factory=set)
+    """Sessions that said that WRITE ends the category's periods, whether they have written yet or not."""
+    left_ns: int = 0
+    """Since when none of `may_write` is there any more; 0 while one is."""
     heard_ns: int = 0
     boundary: int = -1
     """The step that closes the open period, where steps do."""
@@ -171,8 +179,7 @@ class Category:
         `period` is None in a replay whose period the store has as closed.
         """
         step = self.axis.report(batch.step, batch.steps)
-        self.senders.add(worker)
-        self.written_by_producer = self.written_by_producer or batch.closing == Closing.WRITE
+        self._hear(batch, worker)
         if period is None:
             return
         if step > period.step:
@@ -195,12 +202,21 @@ class Category:
     def pass_by(self, batch: Batch | Partial, worker: str) -> None:
         """Take the step of an empty batch for which no period opens, as if an empty one had ended with it."""
         self.axis.last = max(self.axis.last, self.axis.report(batch.step, batch.steps))
+        self._hear(batch, worker)
+
+    def _hear(self, batch: Batch | Partial, worker: str) -> None:
         self.senders.add(worker)
-        self.written_by_producer = self.written_by_producer or batch.closing == Closing.WRITE
+        if batch.closing == Closing.WRITE:
+            self._expect_write(batch.session)
+
+    def _expect_write(self, session: bytes) -> None:
+        self.written_by_producer = True
+        self.may_write.add(session)
+        self.left_ns = 0
 
     def take_write(self, write: Write, late: bool, now_ns: int) -> bool:
         """Take a WRITE, `late` for a round closed without it; return whether it repeats within one."""
-        self.written_by_producer = True
+        self._expect_write(write.session)
         self.axis.report(write.step, 0)
         # Where time ends periods, a WRITE still says the step: of the newest window.
         untimed = [period for period in self.periods.values() if not period.window_ns]
@@ -224,33 +240,66 @@ class Category:
                 yield period, "time"
         if self.by_write and (self.round.is_due(now_ns, grace_ns) or self.round.is_complete(is_live)):
             for period in self.written_periods():
-                yield period, "grace"
+                yield period, "patience"
+        elif self.left_ns and now_ns >= self.left_ns + min(grace_ns, LEFT_AFTER_NS):
+            for period in self.left_periods():
+                yield period, "left"
 
     def written_periods(self) -> list[OpenPeriod]:
         """Return the periods that a WRITE was said for, and that wait for the other writers."""
         begun = bool(self.round.written) or self.round.straggler
         return [period for period in self.periods.values() if not period.window_ns] if begun else []
 
+    @property
+    def waits_for_producers(self) -> bool:
+        """Whether its periods end by WRITE because its producers say so, and by time once these are gone."""
+        return self.every.mode is Mode.AUTO and self.written_by_producer
+
+    def note_present(self, is_present: bool, now_ns: int) -> None:
+        """Note whether any session is there that may write."""
+        self.left_ns = 0 if is_present else self.left_ns or now_ns
+
+    def left_periods(self) -> list[OpenPeriod]:
+        """Return the periods that a WRITE would end, where nobody is left to write."""
+        is_left = self.waits_for_producers and self.left_ns > 0
+        return [period for period in self.periods.values() if is_left and not period.window_ns]
+
+    def step_of(self, period: OpenPeriod, cause: str) -> int:
+        """Return the step of a period that ends now; what was left over is drawn behind the last one."""
+        step = self.axis.step_for(period.step, period.key.ordinal)
+        return step + 1 if cause == "left" and 0 <= step == self.axis.last < INT64_MAX else step
+
     def misfits(self) -> list[OpenPeriod]:
         """Return the periods that an earlier `every` left open and that nothing would end now."""
         return [period for period in self.periods.values() if self.by_time and not period.window_ns]
 
-    def end_of(self, period: OpenPeriod, now_ns: int) -> int:
-        """Return the end of a period that is closed now."""
-        if period.window_ns:
-            return min(period.window_end_ns, max(now_ns, period.start_ns))
-        return max(now_ns, period.start_ns)
+    def span_of(self, period: OpenPeriod, now_ns: int) -> tuple[int, int]:
+        """Return start and end of a period that is closed now; it begins where the last one ended, or later.
+
+        So periods of a category do not overlap, be they parts of a window or of values that waited long.
+        """
+        start_ns = max(period.start_ns, self.closed_through_ns)
+        end_ns = min(period.window_end_ns, now_ns) if period.window_ns else now_ns
+        return start_ns, max(start_ns, end_ns)
+
+    def _fall_back_to_time(self) -> None:
+        """Let time end periods until a producer says WRITE again."""
+        self.written_by_producer, self.left_ns = False, 0
+        self.may_write.clear()
+        self.round.writers.clear()
+        self.round.reset()
 
     def finish(self, closed: Closed) -> OpenPeriod | None:
         """End a period; return it, or None in a replay that did not build it."""
         period = self.periods.pop(closed.ordinal, None)
         self.next_ordinal = max(self.next_ordinal, closed.ordinal + 1)
-        if closed.cause in ("write", "grace"):
+        if closed.cause in _BY_WRITE:
             self.round.close(closed.owed)
+        elif closed.cause == "left":
+            self._fall_back_to_time()
         if self.axis.position >= 0:
             self.axis.last = closed.step
-        if closed.window_ns:
-            self.closed_through_ns = max(self.closed_through_ns, closed.end_ns)
+        self.closed_through_ns = max(self.closed_through_ns, closed.end_ns)
         if period is not None:
             self.windows.pop((period.start_ns, period.window_ns), None)
         return period

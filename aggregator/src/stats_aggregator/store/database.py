@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ..errors import NO_ROOM, StoreBusy, StoreFailed, StoreFull
 
 APPLICATION_ID = 0x53746174
 """Says in the file's header whose it is ("Stat")."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 5.0
 _CLOSE_WITHIN_S = 0.5
 _CACHE_KIB = 16_384
@@ -22,7 +22,8 @@ _PAGE_BYTES = 16_384
 _PROBE_BYTES = 65_536
 
 # One counter, `positions`, orders periods and properties together: the outbox. Times are nanoseconds since
-# the epoch. NaN is NULL.
+# the epoch. NaN is NULL. `missing` is a JSON array of names. New columns come last in their table, as ALTER
+# TABLE puts them.
 _SCHEMA = """
 -- Whose store it is: the server-id of the data directory.
 CREATE TABLE owner (server_id BLOB NOT NULL);
@@ -41,7 +42,7 @@ CREATE TABLE periods (
     workers_reporting INTEGER NOT NULL, workers_expected INTEGER NOT NULL, late INTEGER NOT NULL,
     lost INTEGER NOT NULL, uncertain INTEGER NOT NULL, duplicates INTEGER NOT NULL,
     num_values INTEGER NOT NULL, num_series INTEGER NOT NULL, stored_ns INTEGER NOT NULL,
-    has_full_dist INTEGER NOT NULL
+    has_full_dist INTEGER NOT NULL, missing TEXT NOT NULL DEFAULT '[]', cause TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX periods_of_run ON periods (run, position);
 CREATE INDEX periods_by_time ON periods (stored_ns);
@@ -92,9 +93,20 @@ CREATE TABLE set_aside (
 );
 """
 
+_MIGRATIONS: Mapping[int, Sequence[str]] = {
+    1: (
+        "ALTER TABLE periods ADD COLUMN missing TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE periods ADD COLUMN cause TEXT NOT NULL DEFAULT ''",
+    ),
+}
+"""What makes the schema of each earlier version that of the next one."""
+
 
 class Database:
     """One connection to the store's file, made on first use of the path; a lock lets in a thread at a time.
+
+    A file of an earlier schema is brought to this one at opening, in one transaction; one that is opened
+    read-only stays as it is.
 
     Write-ahead logging, so other processes read while one writes. Raises StoreFull where the disk is full,
     StoreBusy where another program holds its lock, else StoreFailed. What failed has changed nothing.
@@ -129,8 +141,11 @@ class Database:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
             self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-            if self._pragma("user_version") == 0:
+            version = self._pragma("user_version")
+            if version == 0:
                 self._create()
+            elif version < SCHEMA_VERSION:
+                self._migrate()
 
     def _look(self) -> None:
         with self._translated():
@@ -159,6 +174,14 @@ class Database:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _migrate(self) -> None:
+        with self.transaction() as connection:
+            # Read again: another process may have been first.
+            for version in range(self._pragma("user_version"), SCHEMA_VERSION):
+                for statement in _MIGRATIONS[version]:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _pragma(self, name: str) -> int:
         (value,) = self._connection.execute(f"PRAGMA {name}").fetchone()

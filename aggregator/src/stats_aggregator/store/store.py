@@ -11,9 +11,10 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from stats_aggregator_api import Period, PeriodSummaries
+from stats_aggregator_api import Cause, Period, PeriodSummaries
 
 from .. import failpoints
 from . import ordinals
@@ -201,11 +202,12 @@ class Store:
 
 
 def _period(connection: sqlite3.Connection, position: int) -> StoredPeriod:
-    *columns, num_values, stored_ns = connection.execute(
+    *columns, missing, cause, num_values, stored_ns = connection.execute(
         f"SELECT {PERIOD_COLUMNS}, num_values, stored_ns FROM periods WHERE position = ?", (position,)
     ).fetchone()
     rows = map(SummaryRow._make, connection.execute(_SELECT_SUMMARIES, (position,)))
-    summaries = PeriodSummaries(Period(*columns), {row.key: summary_of(row) for row in rows})
+    period = replace(Period(*columns), missing=tuple(json.loads(missing)), cause=Cause(cause))
+    summaries = PeriodSummaries(period, {row.key: summary_of(row) for row in rows})
     return StoredPeriod(position, summaries, num_values, stored_ns)
 
 

@@ -11,7 +11,7 @@ from .stored import ClosedPeriod, Entry, HeardRun, NewProperty, SummaryRow
 
 PERIOD_COLUMNS = (
     "run, category, ordinal, id, start_ns, end_ns, step, workers_reporting, workers_expected, late, lost, "
-    "uncertain, duplicates"
+    "uncertain, duplicates, missing, cause"
 )
 _INSERT_SUMMARY = f"INSERT INTO summaries VALUES ({', '.join('?' * (1 + len(SummaryRow._fields)))})"
 _MORE_COLUMNS = "num_values, num_series, stored_ns, has_full_dist"
@@ -126,6 +126,6 @@ class _Placed:
         return (
             self.position, period.run, period.category, period.ordinal, period.id, period.start, period.end,
             period.step, period.workers_reporting, period.workers_expected, period.late, period.lost,
-            period.uncertain, period.duplicates, self.entry.num_values, self.num_series, now_ns,
-            self.has_full_dist,
+            period.uncertain, period.duplicates, json.dumps(period.missing), period.cause.value,
+            self.entry.num_values, self.num_series, now_ns, self.has_full_dist,
         )  # fmt: skip

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .adapter import Adapter
     from .buckets import Buckets
     from .options import CheckpointSettings, RunOptions
-    from .period import Period, PeriodSummaries
+    from .period import Cause, Period, PeriodSummaries
     from .summary import StatSummary
     from .values import Values
     from .writer import StatsWriter
@@ -27,6 +27,7 @@ __all__ = [
     "StatSummary",
     "Period",
     "PeriodSummaries",
+    "Cause",
     "StatsAggregationMethod",
     "StatsPropertyType",
     "RunOptions",
@@ -44,6 +45,7 @@ __all__ = [
 _MODULES = {
     "Adapter": "adapter",
     "Buckets": "buckets",
+    "Cause": "period",
     "CheckpointSettings": "options",
     "Period": "period",
     "PeriodSummaries": "period",

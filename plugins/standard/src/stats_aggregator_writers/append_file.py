@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .durable import append, make_directory, sync_directory
 from .errors import ForeignFileError
@@ -23,19 +23,27 @@ class AppendFile:
     takes the place of what stands there, since that may be a part of it. No file is held open between calls.
     """
 
-    def __init__(self, path: str, id_of: Callable[[bytes], str | None], header: bytes = b"") -> None:
-        """Append to the file at `path`; `id_of` returns a line's period id, `header` is the first line."""
+    def __init__(
+        self, path: str, id_of: Callable[[bytes], str | None], headers: Sequence[bytes] = (b"",)
+    ) -> None:
+        """Append to the file at `path`; `id_of` returns a line's period id.
+
+        The first of `headers` is the first line of a new file; one that begins with another of them, as an
+        earlier version wrote it, is continued under that.
+        """
         self._path = path
         self._id_of = id_of
-        self._header = header
+        self._headers = headers
+        self._header = headers[0]
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._end: int | None = None  # the size after the last whole append; None where that is not known
         self._last: tuple[str, int] | None = None  # a period that may stand there in part, and its offset
 
-    def append(self, period_id: str, lines: bytes) -> None:
-        """Write `lines`, all that belongs to the period, and return when they are durable.
+    def append(self, period_id: str, lines: Callable[[bytes], bytes]) -> None:
+        """Write all that belongs to the period, and return when it is durable.
 
-        Raises OSError where that cannot be; ForeignFileError is one.
+        `lines` is given the header that the file has, and returns what to write below it. Raises OSError
+        where it cannot be written; ForeignFileError is one.
         """
         make_directory(os.path.dirname(self._path))
         with open(self._path, "a+b", buffering=0) as file:
@@ -49,7 +57,7 @@ class AppendFile:
             self._last = None
             if period_id in self._ids:
                 return
-            data = lines if self._end else self._header + lines
+            data = (b"" if self._end else self._header) + lines(self._header)
             append(descriptor, data)  # should it fail, the size is another, and the file is mended next time
             if not self._end:
                 sync_directory(os.path.dirname(self._path))
@@ -61,12 +69,7 @@ class AppendFile:
         size = os.fstat(descriptor).st_size
         self._ids.clear()
         self._last = None
-        head = os.pread(descriptor, len(self._header), 0)
-        if not self._header.startswith(head):
-            raise ForeignFileError(
-                f"{self._path} begins with {head[:80]!r}..., not with the columns of this version; "
-                "move it away, and a new file is begun"
-            )
+        self._header = self._header_in(descriptor)
         lines = self._read_tail(descriptor, size)
         end = size
         if lines and not lines[-1].endswith(b"\n"):
@@ -80,10 +83,23 @@ class AppendFile:
                 self._remember(period_id)
             offset += len(line)
         if end <= len(self._header):
-            end = 0  # nothing but a header, which may itself be torn
+            end, self._header = 0, self._headers[0]  # nothing but a header, which may itself be torn
         if end != size:
             os.ftruncate(descriptor, end)
         return end
+
+    def _header_in(self, descriptor: int) -> bytes:
+        """Return the one of the headers that the file has; the first where it has none, or a torn one."""
+        head = os.pread(descriptor, max(map(len, self._headers)), 0)
+        for header in self._headers:
+            if head.startswith(header):
+                return header
+        if not any(header.startswith(head) for header in self._headers):
+            raise ForeignFileError(
+                f"{self._path} begins with {head[:80]!r}..., not with the columns of this version; "
+                "move it away, and a new file is begun"
+            )
+        return self._headers[0]
 
     def _read_tail(self, descriptor: int, size: int) -> list[bytes]:
         """Return the file's last lines without the header: TAIL_BYTES of them, but two periods at least."""

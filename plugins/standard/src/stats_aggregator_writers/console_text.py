@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from stats_aggregator_api import Period, StatsAggregationMethod, StatSummary
+from stats_aggregator_api import Cause, Period, StatsAggregationMethod, StatSummary
 from stats_aggregator_api.names import UNSEEN
 
 from .figures import figure, point_aligned, seconds
@@ -19,6 +19,10 @@ TRAINING_KEY = "Is Training"
 ELO_KEY = "Self-play/ELO"
 MAX_LINE_KEYS = 12
 MAX_PROPERTY_LINES = 40
+MAX_MISSING = 3
+"""How many of the workers that are missing are named."""
+MAX_MISSING_NAME = 32
+"""How many characters of such a name are shown."""
 
 _NO_MEAN = {
     StatsAggregationMethod.MOST_RECENT: "last",
@@ -26,13 +30,14 @@ _NO_MEAN = {
     StatsAggregationMethod.MIN: "min",
     StatsAggregationMethod.MAX: "max",
 }
+_PARTIAL = (Cause.LEFT, Cause.STOP)
 
 
 def period_notes(period: Period, values: Mapping[str, StatSummary]) -> list[str]:
     """Return what is not as it should be: nothing on a good day."""
     notes = []
-    if period.workers_reporting < period.workers_expected:
-        notes.append(f"{period.workers_reporting} of {period.workers_expected} workers")
+    if period.missing or period.workers_reporting < period.workers_expected:
+        notes.append(f"{period.workers_reporting} of {period.workers_expected} workers{_missing(period)}")
     counts = {
         "late": period.late,
         "lost": period.lost,
@@ -41,6 +46,24 @@ def period_notes(period: Period, values: Mapping[str, StatSummary]) -> list[str]
         "infinite": sum(summary.num_inf for summary in values.values()),
     }
     return notes + [f"{number:,} {name}" for name, number in counts.items() if number]
+
+
+def _missing(period: Period) -> str:
+    if not period.missing:
+        return ""
+    named = [_end_of(name) for name in period.missing[:MAX_MISSING]]
+    left = max(period.workers_expected - period.workers_reporting, len(period.missing)) - len(named)
+    return f", missing {', '.join(named)}" + (f" and {left} more" if left > 0 else "")
+
+
+def _end_of(name: str) -> str:
+    # What tells workers apart is mostly a number at the end.
+    return name if len(name) <= MAX_MISSING_NAME else f"...{name[3 - MAX_MISSING_NAME :]}"
+
+
+def _span(period: Period, span_ns: int) -> str:
+    """Return a span of time, marked where the period may be a part of one only."""
+    return seconds(span_ns) + (f" ({period.cause.value})" if period.cause in _PARTIAL else "")
 
 
 def period_line(
@@ -55,7 +78,7 @@ def period_line(
     With a reward among `shown` it is ML-Agents' line of mean reward and its std; otherwise the keys and their
     values. `start` is when the writer's first period began, in nanoseconds since the epoch.
     """
-    sentences = [f"Step: {period.step}", f"Time Elapsed: {seconds(period.end - start)}"]
+    sentences = [f"Step: {period.step}", f"Time Elapsed: {_span(period, period.end - start)}"]
     rest = [key for key in shown if key not in (REWARD_KEY, ELO_KEY)]
     reward = shown.get(REWARD_KEY)
     if reward is not None:
@@ -114,7 +137,7 @@ def period_table(
 
 def _title(label: str, period: Period, values: Mapping[str, StatSummary]) -> Text:
     title = Text(label, style="bold")
-    title.append(f"   step {period.step:,}   {seconds(period.end - period.start)}", style="dim")
+    title.append(f"   step {period.step:,}   {_span(period, period.end - period.start)}", style="dim")
     if TRAINING_KEY in values and not values[TRAINING_KEY].aggregated_value > 0:
         title.append("   not training", style="dim")
     for note in period_notes(period, values):

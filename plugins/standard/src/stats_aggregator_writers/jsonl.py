@@ -47,10 +47,12 @@ class JsonlWriter(StatsWriter):
             "uncertain": period.uncertain,
             "duplicates": period.duplicates,
             "unseen": period.unseen,
+            "missing": period.missing,
+            "cause": period.cause.value,
             "stats": {key: _finite_or_none(summary) for key, summary in values.items()},
         }
         line = json.dumps(found, allow_nan=False, ensure_ascii=False) + "\n"
-        self._file.append(period.id, line.encode())
+        self._file.append(period.id, lambda _: line.encode())
 
 
 def _finite_or_none(summary: StatSummary) -> dict[str, str | float | bool | None]:

@@ -55,7 +55,10 @@ class Screen:
         console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
         with console.capture() as captured:
             for part in parts:
-                console.print(part, soft_wrap=isinstance(part, str | Text))
+                # A line stays one, for who searches for it. The head of a table breaks between words on a
+                # terminal, which would break it anywhere.
+                is_line = isinstance(part, str) or (isinstance(part, Text) and width is not None)
+                console.print(part, soft_wrap=is_line)
         encoding = stream.encoding or "utf-8"
         text = captured.get().encode(encoding, errors="replace").decode(encoding)
         with self._lock:

@@ -11,6 +11,7 @@ from typing import Any
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
 from stats_aggregator_api import (
+    Cause,
     Period,
     RunOptions,
     StatsPropertyType,
@@ -19,6 +20,7 @@ from stats_aggregator_api import (
     path_part,
 )
 
+from .drawn import Drawn
 from .errors import OptionError
 from .event_file import EventFile
 from .events import EXTRAS, points, session_start, text_table
@@ -77,7 +79,7 @@ class _Category:
         self._directory = directory
         self._file: EventFile | None = None
         self._period_id = ""
-        self._step = -1
+        self._drawn = Drawn()
         self._texts: dict[str, summary_pb2.Summary.Value] = {}
         self._texts_step: int | None = None  # where they stand; None: not all are written
         self._standstill_said = False
@@ -87,24 +89,38 @@ class _Category:
         self._texts_step = None
 
     def write(self, period: Period, summary: summary_pb2.Summary | None) -> None:
-        if summary is None:
-            return
-        wall_time_s = period.end / 1e9
-        # What stands at this step or after may be this very period, or a future that was rewound.
-        restarts = self._file is None or period.id == self._period_id or period.step < self._step
-        if period.step == self._step and not restarts:
-            self._say_standstill(period.step)
-        events = [session_start(period.step, wall_time_s)] if restarts else []
-        if self._texts_step is None or (restarts and period.step <= self._texts_step):
+        if summary is None or period.id == self._period_id:
+            return  # nothing to draw, or it is durable already
+        drawn, step, wall_time_s = self._drawn, period.step, period.end / 1e9
+        left_over = period.cause is Cause.LEFT
+        if left_over:
+            summary = drawn.missing(step, summary)
+            if not summary.value:
+                return
+        fills_in = left_over and step < drawn.step
+        restarts = not fills_in and self._restarts(step, summary)
+        if step == drawn.step and not (restarts or left_over or drawn.has_left_over):
+            self._say_standstill(step)
+        texts_step = self._texts_step
+        if not fills_in and (texts_step is None or (restarts and step <= texts_step)):
             summary.value.extend(self._texts.values())
-            texts_step = period.step
-        else:
-            texts_step = self._texts_step
-        events.append(event_pb2.Event(wall_time=wall_time_s, step=period.step, summary=summary))
+            texts_step = step
+        events = [session_start(step, wall_time_s)] if restarts else []
+        # A restart hides the other points of its step too.
+        shown = drawn.all_of(step, summary) if restarts else summary
+        events.append(event_pb2.Event(wall_time=wall_time_s, step=step, summary=shown))
         file, self._file = self._file or EventFile(self._directory, period.end), None
         file.append(events)
         self._file = file
-        self._period_id, self._step, self._texts_step = period.id, period.step, texts_step
+        self._period_id, self._texts_step = period.id, texts_step
+        drawn.add(step, summary, left_over=left_over)
+
+    def _restarts(self, step: int, summary: summary_pb2.Summary) -> bool:
+        """Return whether TensorBoard must forget what it read at `step` and after.
+
+        That may be this very period, a future that was rewound, or what was left over at this step.
+        """
+        return self._file is None or step < self._drawn.step or self._drawn.replaces_left_over(step, summary)
 
     def _say_standstill(self, step: int) -> None:
         if not self._standstill_said:

@@ -29,8 +29,8 @@ def prefix(category: str) -> str:
     return path_part(category) + "/"
 
 
-def row(values: Mapping[str, StatSummary], period: Period, extra: Sequence[str]) -> dict[str, Any]:
-    """Return the period's points by name, with its step and id; empty where there is nothing to draw.
+def points(values: Mapping[str, StatSummary], period: Period, extra: Sequence[str]) -> dict[str, Any]:
+    """Return the period's points by name.
 
     A series without a finite value has no point. A name that is a key's own is not given to another's extra.
     """
@@ -43,11 +43,14 @@ def row(values: Mapping[str, StatSummary], period: Period, extra: Sequence[str])
         if summary.aggregation_method is StatsAggregationMethod.HISTOGRAM:
             found[f"{key}_hist"] = histogram(summary)
     found |= {key: summary.aggregated_value for key, summary in shown.items()}
-    found = {key: value for key, value in found.items() if not _is_bare(value)}
-    if not found:
-        return {}
-    named = {prefix(period.category) + key: value for key, value in found.items()}
-    return named | {
+    start = prefix(period.category)
+    return {start + key: value for key, value in found.items() if not _is_bare(value)}
+
+
+def row(found: Mapping[str, Any], period: Period) -> dict[str, Any]:
+    """Return points with the step, id and end of their period."""
+    return {
+        **found,
         prefix(period.category) + STEP_KEY: period.step,
         PERIOD_ID: period.id,
         "_timestamp": period.end / 1e9,

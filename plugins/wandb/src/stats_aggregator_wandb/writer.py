@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stats_aggregator_api import RunOptions, StatsPropertyType, StatSummary, StatsWriter
+from stats_aggregator_api import Cause, RunOptions, StatsPropertyType, StatSummary, StatsWriter
 from stats_aggregator_writers.fields import period_of
 from stats_aggregator_writers.options import read_options
 
 from .options import WandbOptions
-from .rows import config, row
+from .rows import config, points, row
 from .session import Session
 
 
@@ -25,21 +25,25 @@ class WandbWriter(StatsWriter):
         self._session: Session | None = None
         self._properties: dict[str, dict[str, Any]] = {}
         self._unsaid: set[str] = set()
+        self._steps: dict[str, int] = {}  # the last of each name
 
     def write_stats(self, category: str, values: Mapping[str, StatSummary], step: int) -> None:
         """Log the period's row unless it was; it is durable in the run's file at the return."""
         period = period_of(values)
-        found = row(values, period, self._options.extra)
+        found = points(values, period, self._options.extra)
+        if period.cause is Cause.LEFT:  # what was left over: W&B draws a second point beside the first
+            found = {name: value for name, value in found.items() if self._steps.get(name, -1) < step}
         if not found:
             return
         session, self._session = self._session or self._open(), None
         try:
             self._configure(session)
-            session.append(category, period.id, found)
+            session.append(category, period.id, row(found, period))
         except BaseException:
             session.abandon()  # one that failed is not used again
             raise
         self._session = session
+        self._steps |= dict.fromkeys(found, step)
 
     def add_property(self, category: str, property_type: StatsPropertyType, value: Any) -> None:
         """Keep the property; it goes into the run's config with the next row."""

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 from ..aggregation import StatsAggregationMethod
-from ..period import Period, PeriodSummaries
+from ..period import Cause, Period, PeriodSummaries
 from ..summary import StatSummary
 from .summarize import summarize
 
@@ -21,6 +21,8 @@ ODD_CATEGORIES = (
     'quote"d, comma', "percent%41", "[bold]markup[/bold]", "雪だるま ☃", "e\u0301", "n" * 512, "雪" * 170,
 )  # fmt: skip
 """Categories whose names a file system, a format or a screen could take amiss; all are legal names."""
+ODD_WORKERS = ("env 1", 'quote"d, comma', '["env-2"]', "雪だるま ☃", "w" * 512)
+"""Workers with names that are as odd."""
 
 
 def example_period(category: str = "3DBall", ordinal: int = 1, *, run: str = RUN, step: int = 0) -> Period:
@@ -39,6 +41,7 @@ def example_period(category: str = "3DBall", ordinal: int = 1, *, run: str = RUN
         step=step,
         workers_reporting=4,
         workers_expected=4,
+        cause=Cause.TIME,
     )
 
 
@@ -47,12 +50,19 @@ def example_summaries() -> list[PeriodSummaries]:
 
     All six aggregations; values that are not finite, and none that are; an empty period; percentiles from
     buckets; keys with sections and signs; legal but odd category names; workers missing, values late and
-    lost; a step that stands still and one that goes back; a period delivered twice.
+    lost; a step that stands still and one that goes back; what was left over when all workers had ended, and
+    a period of the same step after it; a period delivered twice.
     """
     usual = [_training_period(ordinal, 1_000 * ordinal) for ordinal in (1, 2, 3)]
     short = replace(
-        usual[2].period, workers_reporting=3, late=7, lost=2, uncertain=1, duplicates=5, unseen=11
-    )
+        usual[2].period, workers_reporting=3, missing=("env-3",), cause=Cause.PATIENCE,
+        late=7, lost=2, uncertain=1, duplicates=5, unseen=11,
+    )  # fmt: skip
+    missing = (*ODD_WORKERS, *(f"env-{number}" for number in range(20 - len(ODD_WORKERS))))
+    left = replace(
+        example_period(ordinal=10, step=3_001),
+        workers_reporting=1, workers_expected=64, missing=missing, cause=Cause.LEFT,
+    )  # fmt: skip
     unusual = [
         PeriodSummaries(short, usual[2]),
         PeriodSummaries(example_period(ordinal=4, step=4_000), {}),
@@ -61,6 +71,8 @@ def example_summaries() -> list[PeriodSummaries]:
         PeriodSummaries(example_period(ordinal=7, step=6_000), _odd_keys()),
         _training_period(8, 2_000),
         _training_period(9, 3_000),
+        PeriodSummaries(left, {"Environment/Hits": summarize([1.0]), "left over": summarize([2.0])}),
+        _training_period(11, 3_001),
     ]
     odd = [
         PeriodSummaries(example_period(name, step=10), {"value": summarize([1.0, 2.0])})
