@@ -1,4 +1,4 @@
-"""What a client has written, period by period, as a Peer has it."""
+"""What clients have written, period by period, as a Peer has it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ OPEN = "open"
 
 
 def periods_of(stored: Stored) -> dict[str, list[Any]]:
-    """Return the periods of each category in order: (step, values by key), and ("back to", step)."""
+    """Return the periods of each category in order: (step, values by key), and ("back to", step).
+
+    A value belongs to the WRITE that ends it in its own session, whatever came of others meanwhile.
+    """
     found: dict[str, list[Any]] = defaultdict(list)
-    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    values: dict[tuple[bytes, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for message in stored.messages:
         if isinstance(message, Batch):
             for key, column in columns(message):
-                values[message.category][key] += column
+                values[message.session, message.category][key] += column
         elif isinstance(message, Write):
-            found[message.category].append((message.step, dict(values.pop(message.category, {}))))
+            written = values.pop((message.session, message.category), {})
+            found[message.category].append((message.step, dict(written)))
         elif isinstance(message, Rewind):
             found[message.category].append(("back to", message.step))
-    for category, rest in values.items():
+    for (_, category), rest in values.items():
         found[category].append((OPEN, dict(rest)))
     return dict(found)
