@@ -131,10 +131,9 @@ class Ladder:
             lane.pressed[first] = made
         for place in reversed(others):
             lane.remove(place)
+        cursor = lane.cursors[job.rung]
         if job.rung is not Rung.FOLD:
-            lane.revisit(job.rung, first)
-        if job.rung is Rung.WRITES:
-            lane.revisit(Rung.BITS, first)
+            cursor.again = first if cursor.again is None else min(cursor.again, first)
         self._counts.notes_lost += sum(isinstance(part, Note) for part in parts)
         if isinstance(made, Fold):
             self._counts.folded += sum(part.num_values for part in parts if isinstance(part, Chunk))

@@ -125,11 +125,6 @@ class Lane:
             cursor.position += 1
             cursor.again = None if cursor.again is None else cursor.again + 1
 
-    def revisit(self, rung: Rung, index: int) -> None:
-        """Let the next pass of `rung` begin at `index` at the latest."""
-        cursor = self.cursors[rung]
-        cursor.again = index if cursor.again is None else min(cursor.again, index)
-
     def remove(self, index: int) -> None:
         """Take an item out of `pressed`."""
         del self.pressed[index]

@@ -76,9 +76,15 @@ def _supersede(lane: Lane, index: int) -> Job | None:
     if before is not None and after is not None:
         left, right = lane.pressed[before], lane.pressed[after]
         if not isinstance(left, Note) and not isinstance(right, Note) and left.closing == right.closing:
-            work = join_items(as_late(left), right)
+            work = _coarsest(join_items(as_late(left), right))
             return Job(Rung.WRITES, lane, lane.heads, (before, index, after), work, index, late)
     return Job(Rung.WRITES, lane, lane.heads, (index,), None, index, late)
+
+
+def _coarsest(joined: Work) -> Work:
+    # All that waits has lost its bits by now: so does what is folded now.
+    made = yield from joined
+    return (yield from coarsen(made, 0)) if isinstance(made, Fold) and made.mantissa_bits else made
 
 
 def as_late(item: Chunk | Fold) -> Chunk | Fold:
