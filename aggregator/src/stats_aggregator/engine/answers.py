@@ -36,8 +36,10 @@ class Answers:
 
     def ack(self, session: Session, credit_bytes: int, now_ns: int) -> bytes:
         """Return the ACK of all that the session has stored."""
-        ack = Ack(session.id, session.durable_seq, credit_bytes, now_ns, self._windows_ns)
-        return encode(ack._replace(notices=session.take_notices()) if session.notices else ack)
+        notices = session.take_notices()
+        return encode(
+            Ack(session.id, session.durable_seq, credit_bytes, now_ns, self._windows_ns, notices=notices)
+        )
 
     def _welcome(self, session: Session, credit_bytes: int, now_ns: int) -> bytes:
         return encode(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from stats_aggregator_client.wire import Batch, Partial, Rewind, Write
 
@@ -126,8 +126,7 @@ class PeriodKeeper:
             "Another training needs another STATS_AGGREGATOR_RUN_ID or category; one that goes on from a "
             "checkpoint calls rewind(step)"
         )
-        session.notices.append(text)
-        self._sayings.once(("behind", session.run, category.name), "%s", text)
+        self._notify(session, ("behind", session.run, category.name), text)
 
     def _say_what_counts_nothing(self, session: Session, category: Category) -> None:
         """Say once a session that its increments move no step, since somebody told an absolute one."""
@@ -138,8 +137,12 @@ class PeriodKeeper:
             f"add_steps of worker {session.worker} counts nothing in {category.name}: the step is absolute "
             f"there, {category.axis.absolute} by write_stats or set_step, and absolute steps win"
         )
+        self._notify(session, ("absolute", session.run, category.name), text)
+
+    def _notify(self, session: Session, what: Hashable, text: str) -> None:
+        """Send `text` to the worker with its next answer, and log it once for `what`."""
         session.notices.append(text)
-        self._sayings.once(("absolute", session.run, category.name), "%s", text)
+        self._sayings.once(what, "%s", text)
 
     def rewind(self, group: Group, session: Session, rewind: Rewind, frame: bytes) -> None:
         """End the category's periods and let its axis go back."""
